@@ -318,6 +318,8 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       saved,
       goBack: () => returnTo(folder, { model, optimizer, average }, 'ema in config.json'),
     })
+    // rank 0 has written the last checkpoint, which the others may read now
+    ranks?.barrier()
     const checkpoint = folder.checkpoint(step).path
     const { normalize, pixels } = config
     average?.swap()

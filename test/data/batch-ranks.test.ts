@@ -2,6 +2,7 @@
 // its own pictures.
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import {
   type Augmentation,
@@ -11,10 +12,13 @@ import {
   type BatchRanks,
 } from '../../src/data/batches.ts'
 import type { BadSample, ImageTextSource } from '../../src/data/image-text-source.ts'
+import { ShardDataset } from '../../src/data/shards/shard-dataset.ts'
 import { WordTokenizer } from '../../src/data/tokenizers/tokenizer.ts'
 import { equalRows } from '../../src/evaluate/inputs.ts'
 import { DataError, ImageError } from '../../src/io/index.ts'
 import { fc } from '../support.ts'
+import { temporaryFolder } from './folder.ts'
+import { greys, writeTar } from './shards/make.ts'
 
 const SIDE = 2
 
@@ -181,4 +185,33 @@ test('a batch with fewer examples than processes is refused', async () => {
     name: 'RangeError',
     message: /a batch of 2 examples has none for some of 3 ranks/,
   })
+})
+
+test('processes take the samples of shards that one process takes, and another number of them goes on', async t => {
+  const folder = await temporaryFolder(t)
+  for (const [i, size] of [5, 7, 6].entries()) await writeTar(join(folder, `${i}.tar`), greys(10 * i, size))
+  const tokenizer = WordTokenizer.fromCaptions(Array.from({ length: 30 }, (_, i) => `grey ${i}`))
+  const make = async (ranks?: BatchRanks) =>
+    new BatchIterator(await ShardDataset.open(folder, { imageSize: SIDE, window: 2 }), tokenizer, {
+      ...{ batchSize: 4, contextLength: 4, seed: 2, ranks },
+    })
+  const take = async (iterator: BatchIterator, count: number) => {
+    const batches: Batch[] = []
+    while (batches.length < count) batches.push(await iterator.next())
+    return batches
+  }
+  const whole = await take(await make(), 9)
+  const three = await Promise.all(processes(3).map(make))
+  const first = await Promise.all(three.map(iterator => take(iterator, 5)))
+  const two = await Promise.all(processes(2).map(make))
+  for (const iterator of two) iterator.restore(JSON.parse(JSON.stringify(three[1].state)))
+  const second = await Promise.all(two.map(iterator => take(iterator, 4)))
+  for (const [i, { images, captions }] of whole.entries()) {
+    const parts = i < 5 ? first.map(batches => batches[i]) : second.map(batches => batches[i - 5])
+    assert.deepEqual(
+      parts.flatMap(part => part.captions),
+      captions,
+    )
+    assert.deepEqual(joined(parts.map(part => part.images)), joined([images]))
+  }
 })
