@@ -253,7 +253,7 @@ export class BatchMaker {
       indices: Int32Array.from(choices, choice => indices[choice.index]),
       captions: choices.map(choice => this.#source.captions(indices[choice.index])[choice.caption]),
       ...(labels && { labels: choices.map(choice => labels.call(this.#source, indices[choice.index])) }),
-      ...(ranks && { groups: Int32Array.from(choices, (_, i) => keys.indexOf(keys[start + i])) }),
+      ...(ranks && { groups: firstEqual(keys).slice(start, stop) }),
     }
   }
 
@@ -360,6 +360,15 @@ export const normalizeExample = (
 /** The position of a sample, as its source describes it. */
 export const placeOf = (source: ExampleSource, index: number): { file: string; key?: string } =>
   source.place?.(index) ?? { file: source.name(index) }
+
+/** For every number the place of the first one that is equal. */
+function firstEqual(numbers: readonly number[]): Int32Array {
+  const first = new Map<number, number>()
+  return Int32Array.from(numbers, (number, i) => {
+    if (!first.has(number)) first.set(number, i)
+    return first.get(number)!
+  })
+}
 
 /** Makes every distinct row of ids once, and for every caption the index of its row. */
 function tokenizeCaptions(

@@ -53,7 +53,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal
   /**
    * processes that divide the batches among them, from `openMpi()`: all of them make the same call, and each gets the whole result, which is
-   * that of one process. Default: this process computes everything
+   * that of one process. A process that stops, by an error or its `signal`, leaves the others waiting until it exits. Default: this process
+   * computes everything
    */
   readonly ranks?: Communicator
 }
