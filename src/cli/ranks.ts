@@ -2,7 +2,7 @@
 // and write the same files. Rank 0 reports.
 
 import { setTimeout } from 'node:timers/promises'
-import type { Command } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { type Communicator, isLaunchedByMpi, launchedRank, openMpi } from '../mpi/index.ts'
 import { InterruptedError, UsageError } from './errors.ts'
 
@@ -38,13 +38,17 @@ export async function amongRanks(run: (ranks: Communicator | undefined) => Promi
   }
 }
 
-/** How long a process waits before it reports an error: if rank 0 has the same one, it reports it, and ends all. */
-const MILLISECONDS = 1000
+/** How long other processes wait for rank 0, whose exit ends them: it may have the same error, and reports it. */
+const MILLISECONDS = { error: 1000, mistake: 10_000 } as const
 
-/** The words before the error of a process; undefined if rank 0 reports it. Rank 0 is not named. */
+/**
+ * The words before the error of a process; undefined if it is left to rank 0, as a mistake in the command line is, which all of them have.
+ * The others wait before: the first exit ends all.
+ */
 export async function whoReports(error: unknown): Promise<string | undefined> {
   if (isReporting()) return ''
   if (error instanceof InterruptedError) return undefined
-  await setTimeout(MILLISECONDS)
-  return `on rank ${launchedRank()}:\n`
+  const isMistake = error instanceof UsageError || error instanceof CommanderError
+  await setTimeout(isMistake ? MILLISECONDS.mistake : MILLISECONDS.error)
+  return isMistake ? undefined : `on rank ${launchedRank()}:\n`
 }
