@@ -6,13 +6,8 @@ import { sha256 } from '../io/browser.ts'
 import type { Communicator } from '../mpi/index.ts'
 import type { Module } from '../nn/index.ts'
 import { DeviceError, device } from '../tensor/index.ts'
-import type { RunConfig } from './config.ts'
 import type { Finding } from './guard/diagnose.ts'
 import { type Objective, sizeOf, sliceOf } from './objective.ts'
-
-/** The configuration of what one of several processes computes of each step: a part of its batch. */
-export const ofOneRank = (config: RunConfig, ranks: Communicator | undefined): RunConfig =>
-  ranks ? { ...config, batchSize: Math.ceil(config.batchSize / ranks.size) } : config
 
 /**
  * The examples of a batch that this process computes, in parts of nearly equal size in the order of the ranks.

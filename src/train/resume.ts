@@ -2,11 +2,9 @@
 
 import { isFirst } from '../data/ranks.ts'
 import type { FamilyName } from '../models/index.ts'
-import type { Communicator } from '../mpi/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { ofOneRank } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'
@@ -78,7 +76,7 @@ async function goOn(
   const { ranks, onShard } = options
   const data = await openTrainingData(config, skipped, { onShard, ranks })
   const training = prepare(run, config, naming, data, skipped, ranks)
-  const trained = await (steps.includes(step) ? restore(training, step, ranks) : fresh(training, ranks))
+  const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
   if (isFirst(ranks)) {
     // the other ranks read the settings and the checkpoint before these change
     ranks?.barrier()
@@ -88,15 +86,11 @@ async function goOn(
   return advance({ ...training, ...trained }, step, options)
 }
 
-async function restore(
-  { folder, config, batches, naming }: Preparation,
-  step: number,
-  ranks?: Communicator,
-): Promise<Trained> {
+async function restore({ folder, config, batches, naming }: Preparation, step: number): Promise<Trained> {
   const checkpoint = folder.checkpoint(step)
   const state = await checkpoint.readState()
   namingData(config, () => batches.restore(state.batches))
-  const memory = checkRunFits(ofOneRank(config, ranks), naming)
+  const memory = checkRunFits(config, naming)
   const model = checkpointing(unloadedModelOf(config), config)
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)

@@ -3,11 +3,9 @@
 import { isFirst } from '../data/ranks.ts'
 import { hasClasses } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
-import type { Communicator } from '../mpi/index.ts'
 import { withLateValues } from '../nn/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
-import { ofOneRank } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
 import { modelOf, objectiveOf } from './objectives/families.ts'
@@ -51,16 +49,16 @@ async function begin(folder: string, config: RunConfig, options: TrainOptions): 
   const data = await openTrainingData(config, skipped, options)
   const named = await nameNumbers(config, data.train, options.onShard)
   const training = prepare(run, named.config, named.naming, data, skipped, options.ranks)
-  const trained = await fresh(training, options.ranks)
+  const trained = await fresh(training)
   if (!writes) return advance({ ...training, ...trained }, 0, options)
   await run.create(training.config, training.naming)
   return run.whileTraining(() => advance({ ...training, ...trained }, 0, options))
 }
 
 /** A model with the initial weights of a run. */
-export async function fresh({ config, naming }: Preparation, ranks?: Communicator): Promise<Trained> {
+export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   const { from: file, fresh, part, architecture } = config
-  const memory = checkRunFits(ofOneRank(config, ranks), naming)
+  const memory = checkRunFits(config, naming)
   seed(config.seed)
   const make = () => checkpointing(modelOf(config), config)
   // parameters that are copied are not initialized before
