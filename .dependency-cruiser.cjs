@@ -14,7 +14,7 @@ const inside = [
   // parameters without values, and what a count of memory restores
   '^src/tensor/(create|stand-ins)\\.ts$',
   // parts that are used without the rest of tensor
-  '^src/tensor/(random|shape|sides|finite|dtype|out-of-memory|pieces|compile)\\.ts$',
+  '^src/tensor/(random|shape|sides|finite|dtype|out-of-memory|pieces|compile|processors)\\.ts$',
   // the formats of moments, for optimizers
   '^src/tensor/moments\\.ts$',
   // observers of kernels, for debug, of random numbers, for checkpoint and vmap, and of what captured functions depend on
@@ -28,11 +28,13 @@ const inside = [
   // the checks of its options, for a command that has a flag for each
   '^src/models/generation/options\\.ts$',
   // shared by training and evaluation
-  '^src/evaluate/(inputs|memory|embeddings)\\.ts$',
+  '^src/evaluate/(inputs|memory|embeddings|ranks)\\.ts$',
   // the part of io that runs in a browser, and the parts that training in a browser needs
   '^src/io/(browser|finite|errors)\\.ts$',
   // the part of data that runs in a browser
   '^src/data/browser\\.ts$',
+  // how several processes divide examples among them
+  '^src/data/ranks\\.ts$',
   // the part of openclip that runs in a browser, and its settings without its weights
   '^src/openclip/(model|browser|opening|checkpoint|tokenizer|vision)\\.ts$',
   // the demo, which a command runs; the experiments write numbers as it does

@@ -16,7 +16,9 @@ export async function interruptible<T>(what: string, task: (signal: AbortSignal)
   try {
     return await task(controller.signal)
   } catch (error) {
-    throw error === controller.signal.reason ? new InterruptedError('interrupted') : error
+    // an AbortError is that of the signal, here or in another process
+    const isAbort = error instanceof Error && error.name === 'AbortError'
+    throw isAbort ? new InterruptedError('interrupted') : error
   } finally {
     process.off('SIGINT', onInterrupt)
     process.off('SIGTERM', onInterrupt)

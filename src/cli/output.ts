@@ -3,11 +3,19 @@
 
 import type { BadSample } from '../data/index.ts'
 import { inLines, onOneLine } from '../io/index.ts'
+import { isReporting } from './ranks.ts'
 
-export const say = (text: string): void => void process.stderr.write(`${inLines(text)}\n`)
+/** Prints a message. Of several processes of a launcher, rank 0 prints it. */
+export function say(text: string): void {
+  if (isReporting()) sayHere(text)
+}
 
-/** Prints a command's result: `value` as JSON, or the text for people. */
+/** Prints a message of this process, whichever it is. */
+export const sayHere = (text: string): void => void process.stderr.write(`${inLines(text)}\n`)
+
+/** Prints a command's result, on rank 0: `value` as JSON, or the text for people. */
 export function answer(json: boolean | undefined, value: unknown, text: string): void {
+  if (!isReporting()) return
   process.stdout.write(`${inLines(json ? JSON.stringify(value, null, 2) : text)}\n`)
 }
 

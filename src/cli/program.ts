@@ -23,7 +23,8 @@ import { addTrain } from './commands/train.ts'
 import { addVerify } from './commands/verify.ts'
 import { describeError, EXIT, exitCodeOf, FailedError } from './errors.ts'
 import { examples } from './options.ts'
-import { say } from './output.ts'
+import { sayHere } from './output.ts'
+import { checkDivided, isReporting, whoReports } from './ranks.ts'
 
 // the same relative path from src/cli and from dist/cli
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -33,6 +34,7 @@ export function makeProgram(): Command {
     .description('A small tape-based autograd framework, with CoCa (Contrastive Captioners) as its reference model.')
     .version(version, '-V, --version')
     .exitOverride()
+    .configureOutput(isReporting() ? {} : { writeOut() {}, writeErr() {} })
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true })
   const add = [
@@ -73,13 +75,17 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   let running: Command | undefined
   program.hook('preAction', (_, command) => {
     running = command
+    checkDivided(command)
   })
   try {
     await program.parseAsync(argv, { from: 'user' })
     return EXIT.ok
   } catch (error) {
     // commander has printed its own errors already, and a failed command its result
-    if (!(error instanceof CommanderError || error instanceof FailedError)) say(describeError(error, running))
-    return exitCodeOf(error)
+    const code = exitCodeOf(error)
+    const who = code === EXIT.ok ? '' : await whoReports(error)
+    const isPrinted = error instanceof CommanderError || error instanceof FailedError
+    if (who !== undefined && !isPrinted) sayHere(who + describeError(error, running))
+    return code
   }
 }

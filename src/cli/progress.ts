@@ -4,6 +4,7 @@ import cliProgress from 'cli-progress'
 import { duration } from '../demo/words.ts'
 import { inLines, onOneLine } from '../io/index.ts'
 import { say } from './output.ts'
+import { isReporting } from './ranks.ts'
 import { RemainingTime } from './remaining.ts'
 
 export interface Progress {
@@ -16,7 +17,7 @@ export interface Progress {
 
 /** A bar on stderr that is removed when it stops. */
 export function progressBar(title: string, total: number, start = 0): Progress {
-  if (!process.stderr.isTTY) return { update() {}, line: say, stop() {} }
+  if (!process.stderr.isTTY || !isReporting()) return { update() {}, line: say, stop() {} }
   const bar = new cliProgress.SingleBar({
     format: `${title} {bar} {percentage} % {text}`,
     barCompleteChar: '━',

@@ -9,6 +9,7 @@ import {
   type GuardMetrics,
   type Initialization,
   type StepMetrics,
+  slowestRank,
   type TrainingStart,
   type TrainOptions,
 } from '../train/index.ts'
@@ -19,6 +20,9 @@ import { RemainingTime } from './remaining.ts'
 const SECONDS_BETWEEN_LINES = 5
 
 const SKIPPED_SHOWN = 10
+
+/** The steps from which the slowest of several processes is found, and the share of their time that the others wait for it to be named. */
+const SLOWEST = { steps: 20, share: 0.1 }
 
 const OPTIMIZERS = {
   adamw: 'AdamW',
@@ -59,6 +63,7 @@ export class TrainingProgress
   #isChecked = false
   #shown = Number.NEGATIVE_INFINITY
   #skipped = 0
+  #recent: StepMetrics[] = []
   #remaining = new RemainingTime(0)
   readonly #now: () => number
 
@@ -107,6 +112,8 @@ export class TrainingProgress
   readonly onStep = (metrics: StepMetrics): void => {
     const { step } = metrics
     const left = timeLeft(this.#remaining, step)
+    this.#recent = [...this.#recent, metrics].slice(-SLOWEST.steps)
+    const slowest = slowestRank(this.#recent)
     const { losses, learningRate, examplesPerSecond } = metrics
     const parts = Object.entries(losses).filter(([name]) => name !== 'total')
     const named = parts.map(([name, value]) => `${name} ${digits(value)}`).join(', ')
@@ -114,6 +121,9 @@ export class TrainingProgress
       `loss ${digits(losses.total)}${parts.length > 1 ? ` (${named})` : ''}`,
       `lr ${learningRate.toExponential(1)}`,
       ...(examplesPerSecond === undefined ? [] : [`${examplesPerSecond.toFixed(0)} images/s`]),
+      ...(slowest && slowest.share >= SLOWEST.share
+        ? [`waiting for rank ${slowest.rank} ${(100 * slowest.share).toFixed(0)} % of the time`]
+        : []),
       ...(left ? [left] : []),
     ].join('  ')
     this.#bar?.update(step, text)

@@ -21,6 +21,7 @@ import {
 } from './image-text-source.ts'
 import { checkNormalize, normalize } from './images/pixels.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
+import { type BatchRanks, batchRanks, checkShares, shareOf } from './ranks.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 /** The position of a batch. */
@@ -57,6 +58,8 @@ export interface Batch<Shape extends ImageShape | MultiImageShape = ImageShape> 
   readonly captions: readonly string[]
   /** names of the classes of every image, if the data has labels */
   readonly labels?: readonly (readonly string[])[]
+  /** of a part of a batch, with `ranks`: int32 numbers that are equal for texts with equal ids, in all parts */
+  readonly groups?: Int32Array
 }
 
 /**
@@ -98,6 +101,11 @@ export interface BatchOptions {
   readonly onBadSample?: OnBadSample
   /** number of batches that are loaded in advance; default 1 */
   readonly ahead?: number
+  /**
+   * processes that make the same batches, from `openMpi()`: each gets its part of the examples of every batch and reads only their
+   * pictures. All of them call `next` equally often. Default: this process gets whole batches
+   */
+  readonly ranks?: BatchRanks
 }
 const normalizeOptions = {
   mean: is.list as is.Kind<readonly number[]>,
@@ -116,10 +124,23 @@ export const batchOptions = {
   normalize: optionalGroup(normalizeOptions),
   onBadSample,
   ahead: 1,
+  ranks: batchRanks,
 } satisfies Settings<BatchOptions>
 
 /** The maximum number of attempts to replace a sample that cannot be read. */
 const TRIES = 100
+
+/** An example of a batch, by its place there, and why it cannot be read. */
+interface Failure {
+  readonly i: number
+  readonly error: DataError
+}
+
+/** The images of the examples that a process reads. */
+interface Loaded {
+  readonly images: Float32Array
+  readonly failed: readonly Failure[]
+}
 
 /** The samples of a collection that can be used. */
 interface TokenizedSamples {
@@ -167,38 +188,61 @@ export class BatchMaker {
     return planEpoch(this.#samples.table, label, this.#options)
   }
 
-  /** Loads the images of some choices. Those that cannot be read are replaced by others, unless that is an error. */
-  async make(
+  /**
+   * Starts to load the images of some choices, with ranks those of its own part. The result completes the batch: an image that cannot
+   * be read is replaced by another one, unless that is an error. With ranks they all complete the same batches in the same order.
+   */
+  begin(
     place: BatchPlace,
     label: string,
     planned: readonly Choice[],
+  ): () => Promise<Batch<ImageShape | MultiImageShape>> {
+    const loading = this.#load(label, planned)
+    loading.catch(() => {}) // the error is thrown when the batch is completed
+    return async () => this.#complete(place, label, planned, await loading)
+  }
+
+  /** The images of the own examples, and why some of them cannot be read. */
+  async #load(label: string, choices: readonly Choice[]): Promise<Loaded> {
+    const { ranks } = this.#options
+    if (ranks) checkShares(choices.length, ranks)
+    const { start, stop } = shareOf(choices.length, ranks)
+    const size = this.#exampleShape.reduce((a, b) => a * b)
+    const images = new Float32Array((stop - start) * size)
+    const failed: Failure[] = []
+    await inParallel(stop - start, async i => {
+      const image = await this.#read(choices[start + i], label)
+      if (image instanceof DataError) failed.push({ i: start + i, error: image })
+      else images.set(image, i * size)
+    })
+    return { images, failed: failed.sort((a, b) => a.i - b.i) }
+  }
+
+  async #complete(
+    place: BatchPlace,
+    label: string,
+    planned: readonly Choice[],
+    { images, failed }: Loaded,
   ): Promise<Batch<ImageShape | MultiImageShape>> {
-    const { contextLength, onBadSample } = this.#options
+    const { contextLength, onBadSample, ranks } = this.#options
+    const { start, stop } = shareOf(planned.length, ranks)
     const shape = this.#exampleShape
     const size = shape.reduce((a, b) => a * b)
-    const choices = [...planned]
-    const images = new Float32Array(choices.length * size)
-    const failed: { readonly i: number; readonly error: DataError }[] = []
-    await inParallel(choices.length, async i => {
-      try {
-        images.set(await this.#images(choices[i], label), i * size)
-      } catch (error) {
-        if (!(onBadSample && error instanceof DataError)) throw error
-        failed.push({ i, error })
-      }
-    })
-    for (const { i, error } of failed.sort((a, b) => a.i - b.i)) {
-      this.#report(choices[i], error)
-      const { choice, image } = await this.#another(choices, i, label)
-      choices[i] = choice
-      images.set(image, i * size)
+    const all = [...planned]
+    for (const { i, error } of await this.#agree(failed)) {
+      if (!onBadSample) throw error
+      this.#report(all[i], error)
+      const isOwn = i >= start && i < stop
+      const { choice, image } = await this.#another(all, i, label, isOwn)
+      all[i] = choice
+      if (image) images.set(image, (i - start) * size)
     }
     const { table, rows, indices } = this.#samples
+    const keys = all.map(({ index, caption }) => table.key(index, caption))
+    const choices = all.slice(start, stop)
     const tokens = new Int32Array(choices.length * contextLength)
-    for (const [i, { index, caption }] of choices.entries()) {
-      const row = table.key(index, caption)
+    for (const [i, row] of keys.slice(start, stop).entries())
       tokens.set(rows.subarray(row * contextLength, (row + 1) * contextLength), i * contextLength)
-    }
     const { labels } = this.#source
     return {
       ...place,
@@ -209,6 +253,7 @@ export class BatchMaker {
       indices: Int32Array.from(choices, choice => indices[choice.index]),
       captions: choices.map(choice => this.#source.captions(indices[choice.index])[choice.caption]),
       ...(labels && { labels: choices.map(choice => labels.call(this.#source, indices[choice.index])) }),
+      ...(ranks && { groups: firstEqual(keys).slice(start, stop) }),
     }
   }
 
@@ -217,7 +262,8 @@ export class BatchMaker {
     choices: readonly Choice[],
     i: number,
     label: string,
-  ): Promise<{ choice: Choice; image: Float32Array }> {
+    isOwn: boolean,
+  ): Promise<{ choice: Choice; image: Float32Array | undefined }> {
     const { seed, distinctCaptions } = this.#options
     const { table } = this.#samples
     const generator = new Generator(seed).fork(`instead of ${choices[i].index} in ${label}`)
@@ -227,16 +273,39 @@ export class BatchMaker {
       const choice = { index, caption: generator.integer(table.count(index)) }
       if (choices.some(other => other.index === index)) continue
       if (distinctCaptions && keys.has(table.key(index, choice.caption))) continue
-      try {
-        return { choice, image: await this.#images(choice, label) }
-      } catch (error) {
-        if (!(error instanceof DataError)) throw error
-        this.#report(choice, error)
-      }
+      const image = isOwn ? await this.#read(choice, label) : undefined
+      const [failure] = await this.#agree(image instanceof DataError ? [{ i, error: image }] : [])
+      if (!failure) return { choice, image: image as Float32Array | undefined }
+      this.#report(choice, failure.error)
     }
     throw new BatchError(`cannot be read, and no replacement was found in ${TRIES} attempts`, {
       file: this.#source.name(this.#samples.indices[choices[i].index]),
     })
+  }
+
+  /** What could not be read in all processes, in the order of the examples; every process has to know it to make the same batch. */
+  async #agree(own: readonly Failure[]): Promise<readonly Failure[]> {
+    const { ranks } = this.#options
+    if (!ranks) return own
+    const sent = own.map(({ i, error: { reason, file, line } }) => ({ i, reason, file, line }))
+    const texts = await ranks.allGatherText(sent.length === 0 ? '' : JSON.stringify(sent))
+    return texts.flatMap((text, rank) =>
+      rank === ranks.rank
+        ? own
+        : text === ''
+          ? []
+          : (JSON.parse(text) as typeof sent).map(({ i, reason, ...at }) => ({ i, error: new DataError(reason, at) })),
+    )
+  }
+
+  /** The images of an example, or why they cannot be read. */
+  async #read(choice: Choice, label: string): Promise<Float32Array | DataError> {
+    try {
+      return await this.#images(choice, label)
+    } catch (error) {
+      if (error instanceof DataError) return error
+      throw error
+    }
   }
 
   #report({ index }: Choice, { reason }: DataError): void {
@@ -291,6 +360,15 @@ export const normalizeExample = (
 /** The position of a sample, as its source describes it. */
 export const placeOf = (source: ExampleSource, index: number): { file: string; key?: string } =>
   source.place?.(index) ?? { file: source.name(index) }
+
+/** For every number the place of the first one that is equal. */
+function firstEqual(numbers: readonly number[]): Int32Array {
+  const first = new Map<number, number>()
+  return Int32Array.from(numbers, (number, i) => {
+    if (!first.has(number)) first.set(number, i)
+    return first.get(number)!
+  })
+}
 
 /** Makes every distinct row of ids once, and for every caption the index of its row. */
 function tokenizeCaptions(

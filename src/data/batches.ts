@@ -26,6 +26,7 @@ import type { Tokenizer } from './tokenizers/tokenizer.ts'
 
 export type { Augmentation, Batch, BatchOptions, ImageShape, MultiImageShape } from './batch-maker.ts'
 export { normalizeExample, placeOf } from './batch-maker.ts'
+export type { BatchRanks } from './ranks.ts'
 
 /** The position of an iterator, and everything that its batches depend on. JSON-safe. */
 export interface BatchState {
@@ -91,7 +92,7 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
   readonly #windows = new Map<string, Promise<Window>>()
   #plan: { epoch: number; batches: Choice[][] } | undefined
   #place: BatchPlace = { epoch: 0, window: 0, batch: 0 }
-  #ahead: { readonly place: BatchPlace; readonly batch: Promise<BatchOf<Data>> }[] = []
+  #ahead: { readonly place: BatchPlace; readonly batch: () => Promise<BatchOf<Data>> }[] = []
   #turn: Promise<unknown> = Promise.resolve()
 
   /**
@@ -178,7 +179,7 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
     const windows = isStream(this.#data) ? this.#data.windows : 1
     for (let window = 0; window < windows; window++) {
       const { batches } = await this.#window(epoch, window)
-      for (let batch = 0; batch < batches.length; batch++) yield this.#make({ epoch, window, batch })
+      for (let batch = 0; batch < batches.length; batch++) yield this.#begin({ epoch, window, batch })()
     }
   }
 
@@ -186,7 +187,7 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
     const place = await this.#firstFrom(this.#place)
     const ready = this.#ahead.shift()
     if (!(ready && isSame(ready.place, place))) this.#ahead = []
-    const batch = await (ready && isSame(ready.place, place) ? ready.batch : this.#make(place))
+    const batch = await (ready && isSame(ready.place, place) ? ready.batch : this.#begin(place))()
     this.#place = await this.#firstFrom({ ...place, batch: place.batch + 1 })
     await this.#lookAhead()
     return batch
@@ -198,9 +199,7 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
     for (let i = 0; i < this.#options.ahead!; i++) {
       if (i > 0) place = await this.#firstFrom({ ...place, batch: place.batch + 1 })
       if (this.#ahead.length > i) continue
-      const batch = this.#make(place)
-      batch.catch(() => {}) // the error is thrown when the batch is requested
-      this.#ahead.push({ place, batch })
+      this.#ahead.push({ place, batch: this.#begin(place) })
     }
   }
 
@@ -220,9 +219,22 @@ export class BatchIterator<Data extends BatchData = ImageTextSource | ImageTextS
     throw new BatchError(`the epochs from ${place.epoch} on do not fill a batch of ${batchSize}${how}`)
   }
 
-  async #make(place: BatchPlace): Promise<BatchOf<Data>> {
-    const { maker, label, batches } = await this.#window(place.epoch, place.window)
-    return (await maker.make(place, label, batches[place.batch])) as BatchOf<Data>
+  /**
+   * Starts to load a batch; the result completes it. Processes complete a batch when it is requested, because all of them have to do so
+   * in the same order; one process does it in advance.
+   */
+  #begin(place: BatchPlace): () => Promise<BatchOf<Data>> {
+    const begun = this.#window(place.epoch, place.window).then(({ maker, label, batches }) =>
+      maker.begin(place, label, batches[place.batch]),
+    )
+    const complete = () => begun.then(finish => finish()) as Promise<BatchOf<Data>>
+    if (this.#options.ranks) {
+      begun.catch(() => {}) // the error is thrown when the batch is requested
+      return complete
+    }
+    const batch = complete()
+    batch.catch(() => {})
+    return () => batch
   }
 
   /** The samples of a window, in the order of an epoch; starts to list the next window. */

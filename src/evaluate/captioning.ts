@@ -20,6 +20,7 @@ import { NOT_COMPUTED, namingImages } from './finite.ts'
 import { deviceOfModel, firstCaptions } from './inputs.ts'
 import { inParts } from './memory.ts'
 import { plain } from './plain.ts'
+import { gatheredValues } from './ranks.ts'
 import type { CaptionModel, TrainedModel } from './trained-model.ts'
 
 /** Options of `captioning`. */
@@ -87,6 +88,7 @@ export async function writeCaptions(
 
 /**
  * Generates a caption for every image and compares it with the references.
+ * @throws TypeError for captions that are drawn at random by several processes: the words depend on those that were drawn before
  * @throws NonFiniteError naming an image for which the model's logits are not finite
  */
 export function captioning(
@@ -97,15 +99,24 @@ export function captioning(
   const settled = settle('captioning(trained, source, options)', options, captioningOptions)
   const { generate, ...evaluating } = settled
   const { model, tokenizer } = trained
+  const { ranks } = evaluating
+  if (ranks && generate?.sample)
+    throw new TypeError(
+      'captioning: generate.sample draws the words of each image after those of the one before, so ranks cannot divide the images: leave ranks out',
+    )
   return inEvaluation(model, async () => {
-    const captions: string[] = []
-    const tokens = { right: 0, all: 0 }
+    const own: string[] = []
+    const counts: Awaited<ReturnType<typeof countTokens>>[] = []
     for await (const batch of imageBatches(trained, source, evaluating)) {
       const prompts = generate?.prompts?.slice(batch.start, batch.start + batch.count)
       const how = { ...generate, prompts }
       const written = await writeCaptions(trained, batch, how, image => source.name(batch.start + image))
-      captions.push(...written.map(({ ids }) => tokenizer.decode(ids)))
-      const { right, all } = await countTokens(trained, source, batch, evaluating)
+      own.push(...written.map(({ ids }) => tokenizer.decode(ids)))
+      counts.push(await countTokens(trained, source, batch, evaluating))
+    }
+    const captions = gatheredValues(own, ranks)
+    const tokens = { right: 0, all: 0 }
+    for (const { right, all } of gatheredValues(counts, ranks)) {
       tokens.right += right
       tokens.all += all
     }

@@ -32,6 +32,7 @@ import {
 } from './embeddings.ts'
 import { NOT_COMPUTED } from './finite.ts'
 import { deviceOfModel, firstCaptions } from './inputs.ts'
+import { gathered, ownItems } from './ranks.ts'
 import type { Normalized, TrainedModel } from './trained-model.ts'
 
 /** A classifier of images or clips, and its normalisation of pixels. */
@@ -62,7 +63,8 @@ export async function classLogits(
   const { truncate, ...settled } = settle('classLogits(trained, images, options)', options, logitsOptions)
   const { model } = trained
   const { classes } = model.config
-  const logits = new Float32Array(examples.length * classes)
+  const own = ownItems(examples.length, settled.batchSize, settled.ranks)
+  const computed = new Float32Array((own.stop - own.start) * classes)
   await inEvaluation(model, async () => {
     for await (const batch of imageBatches(trained, examples, settled))
       await readInParts(
@@ -71,9 +73,10 @@ export async function classLogits(
         'images',
         (start, stop) =>
           logitsOf(trained, examples, partOf<ImageShape | MultiImageShape>(batch, start, stop), truncate),
-        (predicted, start) => logits.set(predicted, (batch.start + start) * classes),
+        (predicted, start) => computed.set(predicted, (batch.start - own.start + start) * classes),
       )
   })
+  const logits = gathered(computed, settled.ranks)
   const broken = logits.findIndex(x => !Number.isFinite(x))
   if (broken < 0) return logits
   const image = Math.floor(broken / classes)

@@ -10,19 +10,27 @@ import { createHash } from 'node:crypto'
 import { rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { OnBadSample, Pictures } from '../data/index.ts'
+import { isFirst } from '../data/ranks.ts'
 import { DataError, fileError, npyHead, safetensorsHead, syncFolder, writeAtomically } from '../io/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import type { Module } from '../nn/index.ts'
 import { valuesOf } from '../nn/parameter.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { type EmbeddingFiles, embeddingFiles } from './embedding-file.ts'
-import { EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
+import { type EmbeddedBatch, EmbeddingError, EmbeddingJournal } from './embedding-journal.ts'
 import { embedBatch, embedTexts } from './embeddings.ts'
 import { type PictureBatch, type PictureOptions, pictureBatches, pictureOptions } from './picture-batches.ts'
+import { gatheredParts, gatheredValues, stopTogether } from './ranks.ts'
 import type { EmbeddingModel, TrainedModel } from './trained-model.ts'
 
 /** Options of `embedPictures`. */
-export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without'> {
+export interface EmbedOptions extends Omit<PictureOptions, 'from' | 'without' | 'ranks'> {
+  /**
+   * processes that divide the pictures among them, from `openMpi()`: all of them make the same call; rank 0 writes the file and calls the
+   * callbacks. Default: this process embeds all pictures
+   */
+  readonly ranks?: Communicator
   /** path of the pictures, which is written to the file */
   readonly source: string
   /** truncate captions that are too long, instead of throwing; default false */
@@ -40,6 +48,7 @@ const embedOptions = {
   truncate: false,
   onBadSample: undefined,
   onProgress: undefined,
+  ranks: undefined,
 } satisfies Settings<EmbedOptions>
 
 /** What `embedPictures` wrote. */
@@ -68,34 +77,62 @@ export async function embedPictures(
 ): Promise<EmbedResult> {
   const files = embeddingFiles(file)
   const settled = settle('embedPictures(trained, pictures, file, options)', options, embedOptions)
-  const { source, onBadSample, onProgress, truncate, ...batching } = settled
-  const parts = `${file}.parts`
-  if (!(await exists(join(parts, 'journal.jsonl'))))
-    for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
-      if (await exists(path)) throw new EmbeddingError('already exists', { file: path })
+  const { source, onBadSample, onProgress, truncate, ranks, signal, ...batching } = settled
   const [model, width] = [await modelFingerprint(trained), trained.model.config.embedding]
-  const journal = await EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
+  const advice = 'start every rank with the same files, settings and version'
+  const all = JSON.stringify([model, pictures.fingerprint, batching, truncate])
+  ranks?.requireSame('the model, the pictures or the options', all, advice)
+  const journal = isFirst(ranks) ? await openJournal() : undefined
   try {
-    onProgress?.(journal.count.position)
-    for await (const batch of pictureBatches(trained, pictures, { ...batching, from: journal.count.position })) {
-      const reported = await journal.append({
+    const from = Float64Array.of(journal?.count.position ?? 0)
+    ranks?.broadcast(from)
+    if (journal) onProgress?.(from[0])
+    for await (const batch of pictureBatches(trained, pictures, { ...batching, ranks, from: from[0] })) {
+      stopTogether(signal, ranks)
+      const own = {
         position: batch.stop,
         image: (await embedBatch(trained, batch, image => batch.samples[image].name)).data,
         text: await textRows(trained, batch, settled),
         lines: batch.samples.map(({ name, captions }) => JSON.stringify({ name, captions })),
         skipped: batch.skipped,
-      })
-      for (const bad of reported) onBadSample?.(bad)
-      onProgress?.(batch.stop)
+      }
+      for (const entry of entriesOf(own, ranks)) {
+        if (!journal) continue
+        for (const bad of await journal.append(entry)) onBadSample?.(bad)
+        onProgress?.(entry.position)
+      }
     }
+    const written = journal ? [await finish(journal)] : []
+    return gatheredValues(written, ranks)[0]
+  } finally {
+    await journal?.close()
+  }
+
+  async function openJournal(): Promise<EmbeddingJournal> {
+    const parts = `${file}.parts`
+    if (!(await exists(join(parts, 'journal.jsonl'))))
+      for (const path of files.format === 'npy' ? [file, files.text, files.samples, files.settings] : [file])
+        if (await exists(path)) throw new EmbeddingError('already exists', { file: path })
+    return EmbeddingJournal.open(parts, { model, source, data: pictures.fingerprint, width })
+  }
+
+  async function finish(journal: EmbeddingJournal): Promise<EmbedResult> {
     const { images, texts } = journal.count
     if (images === 0) throw new EmbeddingError('contains no pictures that can be read', { file: source })
     await writeWhole(journal, file, files)
     await journal.remove()
     return { images, texts, width, skipped: journal.skipped }
-  } finally {
-    await journal.close()
   }
+}
+
+/** What the processes have computed in a round, in the order of the pictures. */
+function entriesOf(own: EmbeddedBatch, ranks: Communicator | undefined): readonly EmbeddedBatch[] {
+  if (!ranks) return [own]
+  const { image, text, ...others } = own
+  const [images, texts] = [image, text].map(rows => gatheredParts(rows, ranks))
+  return gatheredValues([others], ranks)
+    .map((each, rank) => ({ ...each, image: images[rank], text: texts[rank] }))
+    .filter(({ lines, skipped }) => lines.length > 0 || skipped.length > 0)
 }
 
 const exists = (path: string): Promise<boolean> =>

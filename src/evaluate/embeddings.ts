@@ -4,6 +4,7 @@
 import { noGrad } from '../autograd/index.ts'
 import { type ImageShape, type MultiImageShape, normalize } from '../data/index.ts'
 import type { CoCa } from '../models/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import type { Module } from '../nn/index.ts'
 import { fromData, indexOfNonFinite, keep, NonFiniteError, scope, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -11,6 +12,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { checkRows } from './finite.ts'
 import { deviceOfModel } from './inputs.ts'
 import { inParts, type Work } from './memory.ts'
+import { gathered, ownItems } from './ranks.ts'
 import { type EmbeddingModel, type ImageModel, imagesFor, type Normalized, type TrainedModel } from './trained-model.ts'
 
 /** Numbered images; an ImageTextSource is one. */
@@ -45,16 +47,23 @@ export interface EvaluateOptions {
   readonly batchSize?: number
   /** truncate texts that are too long, instead of throwing; default false */
   readonly truncate?: boolean
-  /** called after each batch, with the number of examples so far and of all */
+  /** called after each batch, with the number of examples so far and of all; with ranks of those of this process */
   readonly onProgress?: (done: number, total: number) => void
   /** aborting stops between batches and throws the signal's reason */
   readonly signal?: AbortSignal
+  /**
+   * processes that divide the batches among them, from `openMpi()`: all of them make the same call, and each gets the whole result, which is
+   * that of one process. A process that stops, by an error or its `signal`, leaves the others waiting until it exits. Default: this process
+   * computes everything
+   */
+  readonly ranks?: Communicator
 }
 export const evaluateOptions = {
   batchSize: is.byDefault(64, is.count),
   truncate: false,
   onProgress: undefined,
   signal: undefined,
+  ranks: undefined,
 } satisfies Settings<EvaluateOptions>
 
 /** Rows of unit length, [count, width]. */
@@ -79,21 +88,22 @@ export interface ImageBatch<Shape extends ImageShape | MultiImageShape = ImageSh
   readonly shape: Shape
 }
 
-/** Decodes and normalises images, a batch at a time and in order. */
+/** Decodes and normalises images, a batch at a time and in order; with ranks the batches of this process. */
 export async function* imageBatches<Source extends ImageSource | ClipSource>(
   trained: Normalized & { readonly model: ImageModel },
   images: Source,
   options?: EvaluateOptions,
 ): AsyncGenerator<ImageBatch<Source extends ClipSource ? MultiImageShape : ImageShape>, void, undefined> {
   const call = 'imageBatches(trained, images, options)'
-  const { batchSize, onProgress, signal } = settle(call, options, evaluateOptions)
+  const { batchSize, onProgress, signal, ranks } = settle(call, options, evaluateOptions)
   const { shape, mean, std } = imagesFor(trained)
+  const own = ownItems(images.length, batchSize, ranks)
   const several = 'images' in images ? [images.imagesPerExample] : []
   const one = shape.reduce((a, b) => a * b)
   const each = one * (several[0] ?? 1)
-  for (let start = 0; start < images.length; start += batchSize) {
+  for (let start = own.start; start < own.stop; start += batchSize) {
     signal?.throwIfAborted()
-    const count = Math.min(batchSize, images.length - start)
+    const count = Math.min(batchSize, own.stop - start)
     const pixels = new Float32Array(count * each)
     const decode = async (i: number) => {
       const read = await ('images' in images ? images.images(start + i) : images.image(start + i))
@@ -102,7 +112,7 @@ export async function* imageBatches<Source extends ImageSource | ClipSource>(
     }
     await Promise.all(Array.from({ length: count }, (_, i) => decode(i)))
     yield { start, count, pixels, shape: [count, ...several, ...shape] as never }
-    onProgress?.(start + count, images.length)
+    onProgress?.(start + count - own.start, own.stop - own.start)
   }
 }
 
@@ -173,11 +183,15 @@ export async function embedImages(
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
   if (isClipSource(images)) return embedClips(trained, images, options)
+  const settled = settle('embedImages(trained, images, options)', options, evaluateOptions)
   const width = trained.model.config.embedding
-  const data = new Float32Array(images.length * width)
-  for await (const batch of imageBatches(trained, images, options))
-    data.set((await embedBatch(trained, batch, i => nameIn(images, batch.start + i))).data, batch.start * width)
-  return { data, count: images.length, width }
+  const own = ownItems(images.length, settled.batchSize, settled.ranks)
+  const data = new Float32Array((own.stop - own.start) * width)
+  for await (const batch of imageBatches(trained, images, settled)) {
+    const rows = await embedBatch(trained, batch, i => nameIn(images, batch.start + i))
+    data.set(rows.data, (batch.start - own.start) * width)
+  }
+  return { data: gathered(data, settled.ranks), count: images.length, width }
 }
 
 async function embedClips(
@@ -186,14 +200,15 @@ async function embedClips(
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
   const settled = settle('embedImages(trained, images, options)', options, evaluateOptions)
-  const { batchSize, onProgress, signal } = settled
+  const { batchSize, onProgress, signal, ranks } = settled
   const { length, imagesPerExample: frames } = clips
   const width = trained.model.config.embedding
-  const data = new Float32Array(length * width)
   const together = Math.max(1, Math.floor(batchSize / frames))
-  for (let first = 0; first < length; first += together) {
+  const own = ownItems(length, together, ranks)
+  const data = new Float32Array((own.stop - own.start) * width)
+  for (let first = own.start; first < own.stop; first += together) {
     signal?.throwIfAborted()
-    const count = Math.min(together, length - first)
+    const count = Math.min(together, own.stop - first)
     const pixels = await Promise.all(Array.from({ length: count }, (_, i) => clips.images(first + i)))
     const size = pixels[0].length / frames
     const stills: ImageSource = {
@@ -203,10 +218,10 @@ async function embedClips(
     }
     // one batch of whole clips, in parts if memory is short; of a clip with more frames than a batch, several
     const rows = await embedImages(trained, stills, { batchSize, signal })
-    data.set(meansOf(rows, frames).data, first * width)
-    onProgress?.(first + count, length)
+    data.set(meansOf(rows, frames).data, (first - own.start) * width)
+    onProgress?.(first + count - own.start, own.stop - own.start)
   }
-  return { data, count: length, width }
+  return { data: gathered(data, ranks), count: length, width }
 }
 
 /** Means of every n rows, of unit length. */
@@ -252,23 +267,24 @@ export async function embedTexts(
   options?: EvaluateOptions,
 ): Promise<Embeddings> {
   const call = 'embedTexts(trained, texts, options)'
-  const { batchSize, truncate, onProgress, signal } = settle(call, options, evaluateOptions)
+  const { batchSize, truncate, onProgress, signal, ranks } = settle(call, options, evaluateOptions)
   const { context } = model.config.text
   const width = model.config.embedding
   const ids = tokenizer.tokenize(texts, context, { truncate })
-  const data = new Float32Array(texts.length * width)
-  for (let first = 0; first < texts.length; first += batchSize) {
+  const own = ownItems(texts.length, batchSize, ranks)
+  const data = new Float32Array((own.stop - own.start) * width)
+  for (let first = own.start; first < own.stop; first += batchSize) {
     signal?.throwIfAborted()
-    const count = Math.min(batchSize, texts.length - first)
+    const count = Math.min(batchSize, own.stop - first)
     const rows = await embedRows(model, count, 'texts', (start, stop) => {
       const part = ids.subarray((first + start) * context, (first + stop) * context)
       return model.encodeText(fromData(part, [stop - start, context], deviceOfModel(model)))
     })
     checkRows(rows.data, width, text => `the embedding of '${texts[first + text]}'`)
-    data.set(rows.data, first * width)
-    onProgress?.(first + count, texts.length)
+    data.set(rows.data, (first - own.start) * width)
+    onProgress?.(first + count - own.start, own.stop - own.start)
   }
-  return { data, count: texts.length, width }
+  return { data: gathered(data, ranks), count: texts.length, width }
 }
 
 /** Rows 0 … count - 1 of an embedding, in evaluation mode; `embed` computes rows start … stop - 1. */

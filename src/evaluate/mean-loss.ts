@@ -2,6 +2,7 @@
 
 import { stack } from '../autograd/index.ts'
 import type { ImageTextSource } from '../data/index.ts'
+import { shareOf } from '../data/ranks.ts'
 import type { ImageTextModel } from '../models/index.ts'
 import { NonFiniteError } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
@@ -17,6 +18,7 @@ import {
 import { NOT_COMPUTED } from './finite.ts'
 import { batchLoss, firstCaptions } from './inputs.ts'
 import { checkWhole } from './memory.ts'
+import { gatheredValues } from './ranks.ts'
 import type { TrainedModel } from './trained-model.ts'
 
 /** Means over all images; a loss that the model leaves out is absent. */
@@ -54,7 +56,7 @@ export function meanLoss(
   const { model } = trained
   const settled = settle('meanLoss(trained, source, options)', options, evaluateOptions)
   return inEvaluation(model, async () => {
-    const sums = new Map<string, number>()
+    const measured: [name: string, sum: number][] = []
     for await (const batch of evenBatches(trained, source, settled)) {
       const text = firstCaptions(trained, source, batch, settled)
       let names: string[] = []
@@ -73,9 +75,12 @@ export function meanLoss(
       const values = await readOut(() => losses(0, batch.count))
       names.forEach((name, i) => {
         checkLoss(name === 'loss' ? name : `${name} loss`, values[i], source, batch)
-        sums.set(name, (sums.get(name) ?? 0) + values[i] * batch.count)
+        measured.push([name, values[i] * batch.count])
       })
     }
+    // the sum over all batches in their order, whoever computed them
+    const sums = new Map<string, number>()
+    for (const [name, value] of gatheredValues(measured, settled.ranks)) sums.set(name, (sums.get(name) ?? 0) + value)
     const mean = (name: string) => (sums.get(name) ?? Number.NaN) / source.length
     const parts = [...sums.keys()].filter(name => name !== 'loss')
     return { loss: mean('loss'), ...Object.fromEntries(parts.map(name => [name, mean(name)])) }
@@ -86,16 +91,23 @@ export function meanLoss(
 async function* evenBatches(
   trained: TrainedModel<ImageTextModel>,
   source: ImageTextSource,
-  { batchSize, onProgress, signal }: Pick<EvaluateOptions, 'onProgress' | 'signal'> & { readonly batchSize: number },
+  {
+    batchSize,
+    onProgress,
+    signal,
+    ranks,
+  }: Pick<EvaluateOptions, 'onProgress' | 'signal' | 'ranks'> & { readonly batchSize: number },
 ): AsyncGenerator<ImageBatch, void, undefined> {
   const { length } = source
   const count = Math.ceil(length / batchSize)
-  for (let i = 0; i < count; i++) {
-    const [start, stop] = [i, i + 1].map(at => Math.ceil((at * length) / count))
+  const edge = (batch: number) => Math.ceil((batch * length) / count)
+  const own = shareOf(count, ranks)
+  for (let i = own.start; i < own.stop; i++) {
+    const [start, stop] = [edge(i), edge(i + 1)]
     const part = { length: stop - start, image: (index: number) => source.image(start + index) }
     for await (const batch of imageBatches(trained, part, { batchSize: stop - start, signal }))
       yield { ...batch, start }
-    onProgress?.(stop, length)
+    onProgress?.(stop - edge(own.start), edge(own.stop) - edge(own.start))
   }
 }
 

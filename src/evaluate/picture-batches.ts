@@ -3,6 +3,7 @@
 
 import { type BadSample, normalize, type Pictures, type StreamedSample } from '../data/index.ts'
 import { DataError } from '../io/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import type { ImageBatch } from './embeddings.ts'
@@ -20,6 +21,11 @@ export interface PictureOptions {
   readonly without?: ReadonlySet<string>
   /** aborting stops between batches and throws the signal's reason */
   readonly signal?: AbortSignal
+  /**
+   * processes that divide the batches among them, in turn: in each round every process gets one batch, which is empty if there are not
+   * enough. Default: this process gets all
+   */
+  readonly ranks?: Pick<Communicator, 'rank' | 'size'>
 }
 export const pictureOptions = {
   batchSize: is.byDefault(64, is.count),
@@ -27,6 +33,7 @@ export const pictureOptions = {
   strict: false,
   without: undefined,
   signal: undefined,
+  ranks: undefined,
 } satisfies Settings<PictureOptions>
 
 /** The pictures of some samples that could be read; there may be none. */
@@ -39,6 +46,11 @@ export interface PictureBatch extends ImageBatch {
   readonly skipped: readonly BadSample[]
 }
 
+interface ReadPicture {
+  readonly sample: StreamedSample
+  readonly pixels: Float32Array
+}
+
 /** Decodes and normalises pictures, one batch ahead of the consumer. */
 export async function* pictureBatches(
   trained: Normalized & { readonly model: ImageModel },
@@ -46,48 +58,65 @@ export async function* pictureBatches(
   options?: PictureOptions,
 ): AsyncGenerator<PictureBatch, void, undefined> {
   const call = 'pictureBatches(trained, pictures, options)'
-  const { batchSize, from, strict, without, signal } = settle(call, options, pictureOptions)
+  const { batchSize, from, strict, without, signal, ranks } = settle(call, options, pictureOptions)
+  const { rank, size: count } = ranks ?? { rank: 0, size: 1 }
   const { shape, mean, std } = imagesFor(trained)
   const size = shape.reduce((a, b) => a * b)
-  const bad: BadSample[] = []
-  const samples = pictures.samples({ from, onBadSample: strict ? undefined : sample => bad.push(sample) })
+  /** samples of shards that cannot be used, since the last batch */
+  const listed: BadSample[] = []
+  const samples = pictures.samples({ from, onBadSample: strict ? undefined : sample => listed.push(sample) })
   let start = from
 
-  async function read(): Promise<PictureBatch | undefined> {
-    const read: Promise<{ sample: StreamedSample; pixels: Float32Array } | undefined>[] = []
+  /** The samples of the next batch, of any process. */
+  async function list() {
     const first = start
+    const found: StreamedSample[] = []
     while (start - first < batchSize) {
       const { value: sample, done } = await samples.next()
       if (done) break
       start++
-      if (without?.has(sample.name)) continue
-      const decoding = decode(sample)
-      decoding.catch(() => {}) // handled below
-      read.push(decoding)
+      if (!without?.has(sample.name)) found.push(sample)
     }
-    const good = (await Promise.all(read)).filter(each => each !== undefined)
-    const skipped = bad.splice(0)
-    if (start === first && skipped.length === 0) return undefined
+    return { start: first, stop: start, found, bad: listed.splice(0) }
+  }
+
+  /** The own batch of the next round; undefined if no process has one. */
+  async function read(): Promise<PictureBatch | undefined> {
+    const round: Awaited<ReturnType<typeof list>>[] = []
+    let own: Promise<PictureBatch> | undefined
+    while (round.length < count) {
+      const batch = await list()
+      if (round.push(batch) === rank + 1) {
+        own = load(batch)
+        own.catch(() => {}) // handled below
+      }
+    }
+    const isOver = round.every(({ start, stop, bad }) => start === stop && bad.length === 0)
+    return isOver ? undefined : own
+  }
+
+  async function load({ start, stop, found, bad }: Awaited<ReturnType<typeof list>>): Promise<PictureBatch> {
+    const read = await Promise.all(found.map(decode))
+    const good = read.flatMap(({ picture }) => picture ?? [])
     const pixels = new Float32Array(good.length * size)
     for (const [i, each] of good.entries()) pixels.set(normalize(each.pixels, mean, std), i * size)
     return {
-      start: first,
-      stop: start,
+      start,
+      stop,
       count: good.length,
       pixels,
       shape: [good.length, ...shape],
       samples: good.map(({ sample }) => sample),
-      skipped,
+      skipped: [...bad, ...read.flatMap(({ failed }) => failed ?? [])],
     }
   }
 
-  async function decode(sample: StreamedSample) {
+  async function decode(sample: StreamedSample): Promise<{ picture?: ReadPicture; failed?: BadSample }> {
     try {
-      return { sample, pixels: await sample.image() }
+      return { picture: { sample, pixels: await sample.image() } }
     } catch (error) {
       if (strict || !(error instanceof DataError)) throw error
-      bad.push({ file: sample.name, reason: error.reason })
-      return undefined
+      return { failed: { file: sample.name, reason: error.reason } }
     }
   }
 

@@ -1,6 +1,8 @@
 // Retrieval in both directions: images by texts and texts by images (CoCa, section 4.2).
 
 import type { ImageTextSource } from '../data/index.ts'
+import type { Share } from '../data/ranks.ts'
+import type { Communicator } from '../mpi/index.ts'
 import { settle } from '../tensor/options.ts'
 import {
   type ClipSource,
@@ -13,17 +15,20 @@ import {
   similarityMatrix,
 } from './embeddings.ts'
 import { plain } from './plain.ts'
+import { gathered, ownItems } from './ranks.ts'
 import type { EmbeddingModel, TrainedModel } from './trained-model.ts'
 
 /** Rows of similarities that are in memory at once. */
 const BLOCK = 256
 
+/** The similarities of some rows with all columns; default of all rows. */
 export async function* similarityRows(
   rows: Embeddings,
   columns: Embeddings,
+  some: Share = { start: 0, stop: rows.count },
 ): AsyncGenerator<{ row: number; similarities: Float32Array }> {
-  for (let start = 0; start < rows.count; start += BLOCK) {
-    const block = rowsOf(rows, start, start + BLOCK)
+  for (let start = some.start; start < some.stop; start += BLOCK) {
+    const block = rowsOf(rows, start, Math.min(some.stop, start + BLOCK))
     const similarity = await similarityMatrix(block, columns, start)
     for (let i = 0; i < block.count; i++)
       yield { row: start + i, similarities: similarity.subarray(i * columns.count, (i + 1) * columns.count) }
@@ -68,13 +73,14 @@ export async function retrieval(
   const own = Array.from({ length: source.length }, (_, i) => source.captions(i).map(plain))
   const texts = own.flat()
   const originals = Array.from({ length: source.length }, (_, i) => source.captions(i)).flat()
-  const { batchSize, truncate, signal } = settled
-  const textEmbeddings = await embedTexts(trained, originals, { batchSize, truncate, signal })
+  const { batchSize, truncate, signal, ranks } = settled
+  const textEmbeddings = await embedTexts(trained, originals, { batchSize, truncate, signal, ranks })
   const imageEmbeddings = await embedImages(trained, source, settled)
   const captions = own.map(list => new Set(list))
+  const isPair = (image: number, text: number) => captions[image].has(texts[text])
   return {
-    imageToText: await rank(imageEmbeddings, textEmbeddings, (image, text) => captions[image].has(texts[text])),
-    textToImage: await rank(textEmbeddings, imageEmbeddings, (text, image) => captions[image].has(texts[text])),
+    imageToText: await rank(imageEmbeddings, textEmbeddings, isPair, ranks),
+    textToImage: await rank(textEmbeddings, imageEmbeddings, (text, image) => isPair(image, text), ranks),
     images: source.length,
     texts: texts.length,
   }
@@ -83,21 +89,26 @@ export async function retrieval(
 /**
  * Ranks a gallery for every query by cosine. A wrong item that is as similar as the best right one is ranked before it, so
  * a model that gives equal embeddings gets no hits.
+ * @param ranks processes that divide the queries among them; each gets the whole result
  * @throws NonFiniteError for a cosine that is not finite
  */
 export async function rank(
   queries: Embeddings,
   gallery: Embeddings,
   isHit: (query: number, item: number) => boolean,
+  ranks?: Communicator,
 ): Promise<Ranking> {
-  const ranks = new Int32Array(queries.count)
-  for await (const { row, similarities } of similarityRows(queries, gallery)) {
+  const own = ownItems(queries.count, BLOCK, ranks)
+  const found = new Int32Array(own.stop - own.start)
+  for await (const { row, similarities } of similarityRows(queries, gallery, own)) {
     const hits = similarities.map((_, item) => (isHit(row, item) ? 1 : 0))
     const best = similarities.reduce((most, x, item) => (hits[item] && x > most ? x : most), Number.NEGATIVE_INFINITY)
-    ranks[row] = 1 + similarities.reduce((ahead, x, item) => (!hits[item] && x >= best ? ahead + 1 : ahead), 0)
+    found[row - own.start] =
+      1 + similarities.reduce((ahead, x, item) => (!hits[item] && x >= best ? ahead + 1 : ahead), 0)
   }
-  const within = (k: number) => ranks.reduce((sum, place) => sum + (place <= k ? 1 : 0), 0) / ranks.length
-  return { recall: { 1: within(1), 5: within(5), 10: within(10) }, medianRank: median(ranks), ranks }
+  const places = gathered(found, ranks)
+  const within = (k: number) => places.reduce((sum, place) => sum + (place <= k ? 1 : 0), 0) / places.length
+  return { recall: { 1: within(1), 5: within(5), 10: within(10) }, medianRank: median(places), ranks: places }
 }
 
 function median(values: Int32Array): number {

@@ -51,8 +51,8 @@ export async function zeroShot(
   const { classes, labels, templates, ...evaluating } = settled
   if (labels.length !== images.length)
     throw new RangeError(`zeroShot: ${labels.length} labels for ${images.length} images`)
-  const { batchSize, truncate, signal } = evaluating
-  const prototypes = await embedClasses(trained, classes, { templates, batchSize, truncate, signal })
+  const { batchSize, truncate, signal, ranks } = evaluating
+  const prototypes = await embedClasses(trained, classes, { templates, batchSize, truncate, signal, ranks })
   const rows = scoresOf(await embedImages(trained, images, evaluating), prototypes)
   return scoreClasses('zeroShot', { classes, labels, rows })
 }

@@ -2,3 +2,4 @@
 
 export { type AllGathered, type Communicator, isLaunchedByMpi, type MpiNumbers, openMpi } from './communicator.ts'
 export { MpiError, MpiUnavailableError, RanksDifferError } from './errors.ts'
+export { launchedRank } from './launch.ts'

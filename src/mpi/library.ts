@@ -89,7 +89,8 @@ const files: Readonly<Record<string, readonly string[]>> = {
   darwin: ['libmpi.40.dylib', 'libmpi.12.dylib', 'libmpi.dylib'],
 }
 
-const INSTALL = 'install Open MPI (Debian: openmpi-bin; macOS: brew install open-mpi)'
+const INSTALL =
+  'install Open MPI (Debian: openmpi-bin; macOS: brew install open-mpi; a cluster: load its module), or name it in COCAGRAD_MPI'
 
 const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0]
 

@@ -56,7 +56,7 @@ export type GpuBackend = 'webgpu' | 'webgl2' | 'webasm' | 'cpu'
 
 /** Options of the cpu device. */
 export interface CpuOptions {
-  /** number of threads; default: the environment variable COCAGRAD_THREADS, or the number of hardware threads, up to 16 */
+  /** number of threads; default: the environment variable COCAGRAD_THREADS, or the processors of this process, up to 16: those of the machine or, under mpirun, its share of them */
   readonly threads?: number
   /**
    * BLAS library for matrix products: its name or path, or `off` for the device's own products; default: the environment

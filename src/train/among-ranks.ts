@@ -1,15 +1,13 @@
 // The part of one of several processes in a training: its examples of each batch, what all processes must have in common, and what
 // they measured together. Rank 0 alone writes files and calls the callbacks.
 
+import { checkShares, shareOf } from '../data/ranks.ts'
 import { sha256 } from '../io/browser.ts'
 import type { Communicator } from '../mpi/index.ts'
 import type { Module } from '../nn/index.ts'
 import { DeviceError, device } from '../tensor/index.ts'
 import type { Finding } from './guard/diagnose.ts'
 import { type Objective, sizeOf, sliceOf } from './objective.ts'
-
-/** Whether this process writes files and reports. */
-export const isFirst = (ranks: Communicator | undefined): boolean => ranks === undefined || ranks.rank === 0
 
 /**
  * The examples of a batch that this process computes, in parts of nearly equal size in the order of the ranks.
@@ -22,12 +20,9 @@ export function ownPart<Batch>(objective: Objective<Batch>, batch: Batch, ranks:
     throw new RangeError(
       'a batch without tensors cannot be divided among ranks: define size() and slice() in the objective',
     )
-  if (size < ranks.size)
-    throw new RangeError(
-      `a batch of ${size} examples has none for some of ${ranks.size} ranks: use larger batches or fewer processes; if it is the last of an epoch, leave such batches out`,
-    )
-  const edge = (rank: number) => Math.round((rank * size) / ranks.size)
-  return sliceOf(objective, batch, edge(ranks.rank), edge(ranks.rank + 1))
+  checkShares(size, ranks)
+  const { start, stop } = shareOf(size, ranks)
+  return sliceOf(objective, batch, start, stop)
 }
 
 /**
@@ -69,21 +64,25 @@ export interface MeasuredTogether {
   readonly size: number | undefined
   /** seconds that each process spent in exchanges, most of them waiting for slower ones */
   readonly communication: readonly number[]
+  /** seconds that the slowest process waited for its examples */
+  readonly waiting: number
   readonly skipped: number
 }
 
 export function measuredTogether(
   ranks: Communicator,
-  own: { readonly size: number | undefined; readonly seconds: number; readonly skipped: number },
+  own: { readonly size?: number; readonly seconds: number; readonly waiting: number; readonly skipped: number },
 ): MeasuredTogether {
-  const { values } = ranks.allGather(Float64Array.of(own.size ?? Number.NaN, own.seconds, own.skipped))
-  const column = (at: number) => Array.from({ length: ranks.size }, (_, rank) => values[3 * rank + at])
+  const sent = Float64Array.of(own.size ?? Number.NaN, own.seconds, own.waiting, own.skipped)
+  const { values } = ranks.allGather(sent)
+  const column = (at: number) => Array.from({ length: ranks.size }, (_, rank) => values[sent.length * rank + at])
   const size = column(0).reduce((a, b) => a + b)
   return {
     size: Number.isNaN(size) ? undefined : size,
     communication: column(1),
-    // every process prepares whole batches, and leaves out the same samples
-    skipped: Math.max(...column(2)),
+    waiting: Math.max(...column(2)),
+    // all processes know of all samples that are left out
+    skipped: Math.max(...column(3)),
   }
 }
 

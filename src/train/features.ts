@@ -15,10 +15,13 @@ import {
   normalizeExample,
   placeOf,
 } from '../data/index.ts'
+import { isFirst } from '../data/ranks.ts'
 import { inEvaluation, readInParts } from '../evaluate/embeddings.ts'
 import { deviceOfModel } from '../evaluate/inputs.ts'
+import { gatheredParts, gatheredValues, stopTogether } from '../evaluate/ranks.ts'
 import { DataError, fileError, LineFile, parseJsonLine } from '../io/index.ts'
 import { type ImageClassifier, VideoClassifier } from '../models/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 import { fromData, type Tensor } from '../tensor/index.ts'
 
 /** Images or clips, with their classes. */
@@ -37,7 +40,9 @@ export interface FeatureOptions {
   /** stop at an image that cannot be read */
   readonly strict: boolean
   readonly signal?: AbortSignal
-  /** called after each batch; `done` includes examples of an earlier start */
+  /** processes that divide the batches among them; rank 0 writes the file */
+  readonly ranks?: Communicator
+  /** called after each batch, on rank 0; `done` includes examples of an earlier start */
   readonly onProgress?: (done: number, total: number) => void
 }
 
@@ -66,7 +71,14 @@ export async function openFeatures<Source extends Examples>(
 ): Promise<Features<Source>> {
   const shape = exampleShape(model)
   const path = join(folder, `${(await fingerprint(model, source, options)).slice(0, 16)}.f32`)
+  options.ranks?.requireSame(
+    'the file of the features',
+    path,
+    'start every rank with the same files, settings and version',
+  )
   const unreadable = await compute(path, model, source, shape, options)
+  // the file is whole and closed
+  options.ranks?.barrier()
   const file = await open(path, 'r')
   const bytes = 4 * shape.reduce((a, b) => a * b)
   const read = async (index: number): Promise<Float32Array> => {
@@ -135,35 +147,22 @@ async function compute(
   model: ImageClassifier | VideoClassifier,
   source: Examples,
   shape: readonly number[],
-  { normalize, batchSize, strict, signal, onProgress }: FeatureOptions,
+  { normalize, batchSize, strict, signal, ranks, onProgress }: FeatureOptions,
 ): Promise<Map<number, string>> {
-  const journal = await LineFile.open(`${path}.jsonl`, { begins: '{"' })
   const size = shape.reduce((a, b) => a * b)
-  const unreadable = new Map<number, string>()
-  let rows: FileHandle | undefined
+  const file = isFirst(ranks) ? await FeatureFile.open(path, size) : undefined
   try {
-    let done = 0
-    for (const [i, line] of journal.lines.entries()) {
-      const entry = parseJsonLine(line, entryForm, { file: journal.path, line: i + 1 })
-      done = entry.done
-      for (const [index, reason] of entry.unreadable) unreadable.set(index, reason)
-    }
-    rows = await naming(path, () => open(path, 'a'))
-    const file = rows
-    const written = (await file.stat()).size
-    if (written < 4 * size * done)
-      throw new FeatureError(`has ${written} bytes, but its journal says ${4 * size * done}: remove both files`, {
-        file: path,
-      })
-    await naming(path, () => file.truncate(4 * size * done))
-    if (done > 0) onProgress?.(done, source.length)
+    let [done, unreadable] = gatheredValues(file ? [file.found] : [], ranks)[0]
+    if (file && done > 0) onProgress?.(done, source.length)
     const device = deviceOfModel(model)
     while (done < source.length) {
-      signal?.throwIfAborted()
-      const count = Math.min(batchSize, source.length - done)
+      stopTogether(signal, ranks)
+      // each process computes one batch of those that one process computes
+      const start = Math.min(source.length, done + (ranks?.rank ?? 0) * batchSize)
+      const count = Math.min(batchSize, source.length - start)
       const images: Float32Array[] = []
       const failed: [number, string][] = []
-      for (let i = done; i < done + count; i++)
+      for (let i = start; i < start + count; i++)
         try {
           images.push(normalizeExample(source, await examplePixels(source, i), normalize))
         } catch (error) {
@@ -184,19 +183,71 @@ async function compute(
           (tokens, start) => features.set(tokens, start * size),
         ),
       )
-      await naming(path, async () => {
-        await file.appendFile(new Uint8Array(features.buffer))
-        await file.datasync()
-      })
-      done += count
-      await journal.append([JSON.stringify({ done, unreadable: failed } satisfies Entry)])
-      for (const [index, reason] of failed) unreadable.set(index, reason)
-      onProgress?.(done, source.length)
+      const all = ranks ? gatheredParts(features, ranks) : [features]
+      for (const [rank, failures] of gatheredValues([failed], ranks).entries()) {
+        done += all[rank].length / size
+        unreadable = [...unreadable, ...failures]
+        if (all[rank].length > 0) await file?.append(all[rank], { done, unreadable: failures })
+      }
+      if (file) onProgress?.(done, source.length)
     }
-    return unreadable
+    return new Map(unreadable)
   } finally {
-    await rows?.close()
-    await journal.close()
+    await file?.close()
+  }
+}
+
+/** The file of features while it is written, and the journal of what is in it. */
+class FeatureFile {
+  /** the number of examples that it had, and those of them that could not be read */
+  readonly found: readonly [done: number, unreadable: Entry['unreadable']]
+  readonly #path: string
+  readonly #rows: FileHandle
+  readonly #journal: LineFile
+
+  private constructor(path: string, rows: FileHandle, journal: LineFile, found: FeatureFile['found']) {
+    this.#path = path
+    this.#rows = rows
+    this.#journal = journal
+    this.found = found
+  }
+
+  /** @param size numbers of each example */
+  static async open(path: string, size: number): Promise<FeatureFile> {
+    const journal = await LineFile.open(`${path}.jsonl`, { begins: '{"' })
+    let rows: FileHandle | undefined
+    try {
+      const entries = journal.lines.map((line, i) =>
+        parseJsonLine(line, entryForm, { file: journal.path, line: i + 1 }),
+      )
+      const done = entries.at(-1)?.done ?? 0
+      rows = await naming(path, () => open(path, 'a'))
+      const file = rows
+      const written = (await file.stat()).size
+      if (written < 4 * size * done)
+        throw new FeatureError(`has ${written} bytes, but its journal says ${4 * size * done}: remove both files`, {
+          file: path,
+        })
+      await naming(path, () => file.truncate(4 * size * done))
+      return new FeatureFile(path, file, journal, [done, entries.flatMap(({ unreadable }) => unreadable)])
+    } catch (error) {
+      await rows?.close()
+      await journal.close()
+      throw error
+    }
+  }
+
+  async append(features: Float32Array, entry: Entry): Promise<void> {
+    await naming(this.#path, async () => {
+      await this.#rows.appendFile(new Uint8Array(features.buffer, features.byteOffset, features.byteLength))
+      await this.#rows.datasync()
+    })
+    await this.#journal.append([JSON.stringify(entry)])
+  }
+
+  async close(): Promise<void> {
+    await this.#rows.close()
+    await this.#journal.close()
   }
 }
 

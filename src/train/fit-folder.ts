@@ -1,8 +1,8 @@
 // `fit` with a folder: it saves checkpoints, metrics.jsonl and batches with a wrong gradient there, and resumes a training that was
 // stopped or killed.
 
+import { isFirst } from '../data/ranks.ts'
 import { makeFolder, namesIn } from '../io/index.ts'
-import { isFirst } from './among-ranks.ts'
 import type { SavedBatches } from './batches.ts'
 import { type FitOptions, type FitResult, fitInto, fit as fitWithoutFolder, settledFit } from './fit.ts'
 import type { FitStore } from './fit-store.ts'

@@ -1,6 +1,7 @@
 // Trains any module with a loss, from a two-layer perceptron to CoCa: the loop, metrics, checks of the gradient, callbacks for
 // progress, and an abort signal. Runs in a browser; fit-folder.ts adds saving to a folder.
 
+import { isFirst } from '../data/ranks.ts'
 import type { FileStore } from '../io/browser.ts'
 import { BatchError } from '../io/errors.ts'
 import type { Communicator } from '../mpi/index.ts'
@@ -8,7 +9,7 @@ import { ExponentialMovingAverage, type Optimizer, type Schedule } from '../opti
 import { defaultGenerator } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
-import { isFirst, ownPart, requireSameTraining } from './among-ranks.ts'
+import { ownPart, requireSameTraining } from './among-ranks.ts'
 import { type Batches, BatchSource, type SavedBatches } from './batches.ts'
 import { type FitStore, openFitStore } from './fit-store.ts'
 import type { LossProblem } from './guard/directional.ts'
@@ -55,8 +56,8 @@ export interface FitOptions<Batch, Examples = unknown> {
   readonly inBackward?: boolean
   /**
    * the processes that divide each batch among them, from `openMpi()`: every process gets the same options and the same batches, and takes
-   * its examples of each. Losses and gradients are those of the whole batch. Rank 0 alone evaluates, checks the gradient, writes into
-   * `folder` and calls the callbacks. On cpu and reference. Default: this process has the whole batch
+   * its examples of each. Losses and gradients are those of the whole batch. Rank 0 alone checks the gradient, writes into `folder`, calls
+   * the callbacks and evaluates, unless the objective divides that too. On cpu and reference. Default: this process has the whole batch
    */
   readonly ranks?: Communicator
   /**
@@ -301,7 +302,10 @@ export async function fitInto<Batch, Examples>(
       signal: settled.signal,
       inspect:
         guard === undefined || !isFirst(ranks) ? unseen : inspection(objective, guard, { store, record, ...settled }),
-      evaluate: isEvaluated ? async () => objective.evaluate!(examples) : undefined,
+      evaluate: isEvaluated
+        ? async () => objective.evaluate!(examples, objective.dividesEvaluation ? ranks : undefined)
+        : undefined,
+      dividesEvaluation: objective.dividesEvaluation,
       evaluateEvery: settled.evaluateEvery,
       checkpointEvery: settled.checkpointEvery,
       onStep: settled.onStep,

@@ -29,12 +29,14 @@ export { type Finding, TrainingError } from './guard/diagnose.ts'
 export { describeCheck, type GuardSettings, WrongGradientError } from './guard/guard.ts'
 export { freezeParts, type Initialization, InitializationError, initializeFrom, parameterPaths } from './initialize.ts'
 export { type CountTrainingOptions, countTraining, describeMemory, type TrainingMemory } from './memory.ts'
-export type {
-  EvaluationMetrics,
-  GuardMetrics,
-  MetricsLine,
-  RestorationMetrics,
-  StepMetrics,
+export {
+  type EvaluationMetrics,
+  type GuardMetrics,
+  type MetricsLine,
+  type RestorationMetrics,
+  type SlowestRank,
+  type StepMetrics,
+  slowestRank,
 } from './metrics.ts'
 export { loadModel, saveModel } from './model-file.ts'
 export { type Losses, type LossGradients, lossesOf, type Objective } from './objective.ts'

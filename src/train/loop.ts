@@ -1,9 +1,10 @@
 // The training loop: steps, evaluations and checkpoints, until the last step, the last batch or an abort signal. The caller
 // decides where metrics and checkpoints are saved. Runs in a browser.
 
+import { isFirst } from '../data/ranks.ts'
 import { advised } from '../evaluate/memory.ts'
 import { defaultGenerator, nextTask } from '../tensor/index.ts'
-import { isFirst, measuredTogether, requireSameParameters } from './among-ranks.ts'
+import { measuredTogether, requireSameParameters } from './among-ranks.ts'
 import { TrainingError } from './guard/diagnose.ts'
 import type { EvaluationMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { sizeOf } from './objective.ts'
@@ -31,6 +32,8 @@ export interface Loop<Batch> {
   readonly inspect: Inspection
   /** evaluates the model; undefined if nothing was measured */
   readonly evaluate?: (step: number) => Promise<Readonly<Record<string, number>> | undefined>
+  /** whether all processes call `evaluate`, and not rank 0 alone */
+  readonly dividesEvaluation?: boolean
   /** steps between evaluations, and between checkpoints; 0 means only at the end */
   readonly evaluateEvery: number
   readonly checkpointEvery: number
@@ -65,9 +68,9 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   // every process ends after the same step
   const isStopped = () => (ranks ? ranks.any(signal?.aborted === true) : signal?.aborted)
   const measure = async () => {
-    if (!writes) return
+    if (!writes && !loop.dividesEvaluation) return
     const evaluation = await evaluated(loop, step)
-    if (!evaluation) return
+    if (!evaluation || !writes) return
     await record(evaluation)
     onEvaluation?.(evaluation)
   }
@@ -133,12 +136,13 @@ async function timed<Batch>({ learner, next, inspect }: Loop<Batch>, step: numbe
   learner.objective.model.train()
   const drawn = await next()
   if (!drawn) return undefined
-  const waiting = (performance.now() - began) / 1000
+  // of its own pictures: the wait for those of other processes is in their exchange
+  const waited = (performance.now() - began) / 1000 - ((ranks?.seconds ?? 0) - exchanged)
   const { inspected, losses, measures, gradientNorm, ...rates } = await update(learner, drawn.batch, step, inspect)
   const seconds = (performance.now() - began) / 1000 - inspected
-  const own = { size: sizeOf(learner.objective, drawn.batch), skipped: drawn.skipped?.() ?? 0 }
+  const own = { size: sizeOf(learner.objective, drawn.batch), skipped: drawn.skipped?.() ?? 0, waiting: waited }
   const together = ranks && measuredTogether(ranks, { ...own, seconds: ranks.seconds - exchanged })
-  const { size, skipped } = together ?? own
+  const { size, skipped, waiting } = together ?? own
   return {
     kind: 'step',
     step,

@@ -26,12 +26,37 @@ export interface StepMetrics {
   readonly examplesPerSecond?: number
   /** duration of the step, including the wait for its batch */
   readonly seconds: number
-  /** the part of it spent waiting for the batch */
+  /** the part of it spent waiting for the batch; of several processes that of the one that waited longest for its examples */
   readonly waiting: number
   /** of several processes: seconds of the step that each spent in exchanges, most of them waiting for slower ones, by rank */
   readonly communication?: readonly number[]
   /** samples of this run that could not be used so far */
   readonly skipped: number
+}
+
+/** The process that the others wait for. */
+export interface SlowestRank {
+  /** its number, from 0 */
+  readonly rank: number
+  /** the share of the time in which the process that waits longest waits for it, 0 … 1 */
+  readonly share: number
+}
+
+/**
+ * The slowest process in some steps: the one that spent the least time in exchanges, because the others were there before it.
+ * @param steps lines of metrics; steps of another number of processes than in the last one are left out
+ * @returns undefined if the last step is that of one process
+ */
+export function slowestRank(steps: readonly Pick<StepMetrics, 'communication' | 'seconds'>[]): SlowestRank | undefined {
+  const count = steps.at(-1)?.communication?.length
+  if (count === undefined) return undefined
+  const alike = steps.filter(({ communication }) => communication?.length === count)
+  const sums = Array.from({ length: count }, (_, rank) =>
+    alike.reduce((sum, step) => sum + step.communication![rank], 0),
+  )
+  const least = Math.min(...sums)
+  const seconds = alike.reduce((sum, step) => sum + step.seconds, 0)
+  return { rank: sums.indexOf(least), share: (Math.max(...sums) - least) / seconds }
 }
 
 /** One evaluation of the model during training. */

@@ -1,6 +1,7 @@
 // An objective: a module and the loss of a batch. Trainer, accumulation, guard, doctor and `gradcheck --model` need nothing
 // else, so they work with any module that has a loss.
 
+import type { Communicator } from '../mpi/index.ts'
 import { type LossAndGradients, Module } from '../nn/index.ts'
 import { given } from '../tensor/given.ts'
 import { ArgumentError, show, Tensor } from '../tensor/index.ts'
@@ -58,8 +59,15 @@ export interface Objective<Batch = unknown, Examples = unknown> {
   /** Approximate number of rows of each matrix product per example, to estimate the time of a check. Default 1. */
   readonly rowsPerExample?: number
 
-  /** Evaluates the model on held-out examples. */
-  evaluate?(examples: Examples): Promise<Readonly<Record<string, number>>>
+  /**
+   * Evaluates the model on held-out examples.
+   * @param ranks processes that all call it with the same examples and may divide them; each has to get the result for all. Given only
+   *   if `dividesEvaluation` is true; otherwise rank 0 alone calls it
+   */
+  evaluate?(examples: Examples, ranks?: Communicator): Promise<Readonly<Record<string, number>>>
+
+  /** Whether `evaluate` divides examples among processes; default false */
+  readonly dividesEvaluation?: boolean
 
   /** Called after each update, to keep parameters within bounds. */
   afterUpdate?(): void

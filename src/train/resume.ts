@@ -1,10 +1,10 @@
 // Resumes a run from one of its checkpoints.
 
+import { isFirst } from '../data/ranks.ts'
 import type { FamilyName } from '../models/index.ts'
 import { device } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
-import { isFirst } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'
@@ -73,14 +73,16 @@ async function goOn(
     throw new RunError(`has no checkpoint of step ${step}: there are ${steps.join(', ') || 'none'}`, { file: run.path })
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
-  const training = prepare(run, config, naming, await openTrainingData(config, skipped, options.onShard), skipped)
+  const { ranks, onShard } = options
+  const data = await openTrainingData(config, skipped, { onShard, ranks })
+  const training = prepare(run, config, naming, data, skipped, ranks)
   const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
-  if (isFirst(options.ranks)) {
+  if (isFirst(ranks)) {
     // the other ranks read the settings and the checkpoint before these change
-    options.ranks?.barrier()
+    ranks?.barrier()
     await run.goBack(step)
     if (config !== saved) await run.writeConfig(config)
-  } else options.ranks?.barrier()
+  } else ranks?.barrier()
   return advance({ ...training, ...trained }, step, options)
 }
 

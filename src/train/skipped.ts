@@ -8,9 +8,12 @@ import {
   type ImageTextSource,
   type MultiImageSource,
   type OnBadSample,
+  placeOf,
   selectExamples,
 } from '../data/index.ts'
+import { shareOf } from '../data/ranks.ts'
 import { DataError, fileError, namesIn, readText } from '../io/index.ts'
+import type { Communicator } from '../mpi/index.ts'
 
 export class SkippedSamples {
   readonly #listener: OnBadSample | undefined
@@ -60,25 +63,28 @@ export class SkippedSamples {
 
 const lineOf = ({ file, key, reason }: BadSample): string => JSON.stringify({ file, key, reason })
 
-/** A source without the undecodable ones among its first examples. */
+/** A source without the undecodable ones among its first examples, of which each of several processes decodes a part. */
 export async function withoutBad<Source extends ImageTextSource | MultiImageSource>(
   source: Source,
   first: number,
   tell: OnBadSample,
+  ranks?: Communicator,
 ): Promise<ImageTextSource | MultiImageSource> {
-  const bad = new Map<number, DataError>()
+  const { start, stop } = shareOf(Math.min(first, source.length), ranks)
+  const own: [index: number, reason: string][] = []
   const check = async (index: number) => {
     try {
       await examplePixels(source, index)
     } catch (error) {
       if (!(error instanceof DataError)) throw error
-      bad.set(index, error)
+      own.push([index, error.reason])
     }
   }
-  await Promise.all(Array.from({ length: Math.min(first, source.length) }, (_, index) => check(index)))
+  await Promise.all(Array.from({ length: stop - start }, (_, i) => check(start + i)))
+  const texts = ranks?.allGatherText(JSON.stringify(own)) ?? [JSON.stringify(own)]
+  const bad = new Map(texts.flatMap(text => JSON.parse(text) as typeof own).sort(([a], [b]) => a - b))
   if (bad.size === 0) return source
-  for (const [index, { reason }] of [...bad].sort(([a], [b]) => a - b))
-    tell({ ...(source.place?.(index) ?? { file: source.name(index) }), reason })
+  for (const [index, reason] of bad) tell({ ...placeOf(source, index), reason })
   const kept = Array.from({ length: source.length }, (_, index) => index).filter(index => !bad.has(index))
   return selectExamples(source, kept)
 }

@@ -1,11 +1,11 @@
 // Starts a run.
 
+import { isFirst } from '../data/ranks.ts'
 import { hasClasses } from '../models/config.ts'
 import type { FamilyName } from '../models/index.ts'
 import { withLateValues } from '../nn/index.ts'
 import { device, seed } from '../tensor/index.ts'
 import { settle } from '../tensor/options.ts'
-import { isFirst } from './among-ranks.ts'
 import type { RunConfig } from './config.ts'
 import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
 import { modelOf, objectiveOf } from './objectives/families.ts'
@@ -46,9 +46,9 @@ async function begin(folder: string, config: RunConfig, options: TrainOptions): 
   if (writes) await run.checkFree()
   await device.use(config.device)
   const skipped = new SkippedSamples(options.onBadSample)
-  const data = await openTrainingData(config, skipped, options.onShard)
+  const data = await openTrainingData(config, skipped, options)
   const named = await nameNumbers(config, data.train, options.onShard)
-  const training = prepare(run, named.config, named.naming, data, skipped)
+  const training = prepare(run, named.config, named.naming, data, skipped, options.ranks)
   const trained = await fresh(training)
   if (!writes) return advance({ ...training, ...trained }, 0, options)
   await run.create(training.config, training.naming)

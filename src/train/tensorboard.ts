@@ -29,7 +29,7 @@ export function scalarsOf(line: MetricsLine): Record<string, number> {
   if (line.kind === 'evaluation') return Object.fromEntries(named('evaluation', line.values))
   if (line.kind === 'guard') return { 'guard/error': line.error }
   if (line.kind === 'restoration') return {}
-  const { losses, measures, learningRate, learningRates, gradientNorm, examplesPerSecond } = line
+  const { losses, measures, learningRate, learningRates, gradientNorm, examplesPerSecond, communication = [] } = line
   return Object.fromEntries([
     ...named('losses', losses),
     ...named('measures', measures),
@@ -37,6 +37,7 @@ export function scalarsOf(line: MetricsLine): Record<string, number> {
     ...named('learningRates', { ...learningRates }),
     ['training/gradientNorm', gradientNorm],
     ...(examplesPerSecond === undefined ? [] : [['training/examplesPerSecond', examplesPerSecond] as const]),
+    ...communication.map((seconds, rank) => [`communication/rank${rank}`, seconds] as const),
   ])
 }
 

@@ -2,6 +2,7 @@
 // or killed at any moment, and the resumed run computes the same numbers.
 
 import { BatchIterator, type OnBadSample, type OnShard, ShardStream } from '../data/index.ts'
+import { isFirst } from '../data/ranks.ts'
 import { firstOf } from '../evaluate/index.ts'
 import { BatchError } from '../io/index.ts'
 import type { FamilyModels, FamilyName, ImageClassifier, VideoClassifier } from '../models/index.ts'
@@ -10,7 +11,7 @@ import type { Module } from '../nn/index.ts'
 import type { ExponentialMovingAverage, Optimizer, Schedule } from '../optim/index.ts'
 import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
-import { isFirst, ownPart, requireSameTraining } from './among-ranks.ts'
+import { requireSameTraining } from './among-ranks.ts'
 import { augmentation } from './augment.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
@@ -23,7 +24,6 @@ import { returnTo, writeTraining } from './keep.ts'
 import { runLoop } from './loop.ts'
 import type { TrainingMemory } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
-import type { Objective } from './objective.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { type HeldOut, openRunData, type Run, type RunData } from './run.ts'
@@ -71,7 +71,7 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
   readonly signal?: AbortSignal
   /**
    * the processes that divide each batch among them, from `openMpi()`: every process gets the same folder, configuration and data. Rank 0
-   * alone writes into the folder, evaluates, checks the gradient and calls the callbacks. Default: this process has the whole batch
+   * alone writes into the folder, checks the gradient and calls the callbacks, `evaluate` among them. Default: this process has the whole batch
    */
   readonly ranks?: Communicator
   /** called once, before the first step */
@@ -143,12 +143,12 @@ export interface Trained {
 export async function openTrainingData(
   config: RunConfig,
   { tell }: SkippedSamples,
-  onShard?: OnShard,
+  { onShard, ranks }: Pick<TrainOptions, 'onShard' | 'ranks'> = {},
 ): Promise<RunData> {
   const { train, validation } = await openRunData({ config }, config.strict ? undefined : tell)
   if (config.epochs !== undefined && train instanceof ShardStream) await train.count({ onShard })
   if (config.strict || !validation) return { train, validation } as RunData
-  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell) } as RunData
+  return { train, validation: await withoutBad(validation, config.evaluationExamples, tell, ranks) } as RunData
 }
 
 /** The batches of a configuration. */
@@ -157,6 +157,7 @@ function batchesOf(
   { tokenizer }: Naming,
   data: RunData['train'],
   skipped: SkippedSamples,
+  ranks: Communicator | undefined,
 ): Preparation['batches'] {
   const options = {
     ...textOptions(config),
@@ -167,6 +168,7 @@ function batchesOf(
     onBadSample: config.strict ? undefined : skipped.tell,
     ahead: 2,
     normalize: config.normalize,
+    ranks,
   }
   return namingData(config, () => new BatchIterator(data, tokenizer, options))
 }
@@ -186,7 +188,7 @@ export function namingData<T>({ data }: RunConfig, f: () => T): T {
  */
 async function featuresFor(
   { config, data, model }: Preparation & Trained,
-  { signal, onFeatures }: TrainOptions,
+  { signal, ranks, onFeatures }: TrainOptions,
 ): Promise<Features | undefined> {
   const folder = 'features' in config ? config.features : undefined
   if (folder === undefined) return undefined
@@ -198,7 +200,7 @@ async function featuresFor(
     throw refuse('are computed once, so augment, which changes images at random, has no effect: leave it out')
   if (data.train instanceof ShardStream) throw refuse('needs a folder or a list of images or clips, not tars')
   const { normalize, pixels, batchSize, strict } = config
-  const options = { normalize, pixels, batchSize, strict, signal, onProgress: onFeatures }
+  const options = { normalize, pixels, batchSize, strict, signal, ranks, onProgress: onFeatures }
   return openFeatures(model as ImageClassifier | VideoClassifier, data.train, folder, options)
 }
 
@@ -208,8 +210,9 @@ export function prepare(
   naming: Naming,
   data: RunData,
   skipped: SkippedSamples,
+  ranks?: Communicator,
 ): Preparation {
-  const batches = batchesOf(config, naming, data.train, skipped)
+  const batches = batchesOf(config, naming, data.train, skipped, ranks)
   const stepsPerEpoch = batches.batchesPerEpoch
   const steps = config.steps ?? config.epochs! * stepsPerEpoch!
   return {
@@ -232,14 +235,11 @@ export async function advance(
   options: TrainOptions,
 ): Promise<TrainResult> {
   const { ranks } = options
-  // rank 0 computes and writes them, the others read them
-  if (!isFirst(ranks)) ranks?.barrier()
   const features = await featuresFor(training, options)
-  if (isFirst(ranks)) ranks?.barrier()
   if (!features) return trainFrom(training, from, options)
   try {
     const { config, naming, skipped } = training
-    const batches = batchesOf(config, naming, features.source as RunData['train'], skipped)
+    const batches = batchesOf(config, naming, features.source as RunData['train'], skipped, ranks)
     batches.restore(training.batches.state)
     return await trainFrom({ ...training, batches }, from, options)
   } finally {
@@ -295,8 +295,7 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       steps,
       next: async () => {
         const batch = await batches.next()
-        const own = ownPart(objective as Objective<typeof batch>, batch, ranks)
-        return { batch: own, epoch: batch.epoch, skipped: () => skipped.count }
+        return { batch, epoch: batch.epoch, skipped: () => skipped.count }
       },
       signal,
       inspect: writes
@@ -307,8 +306,9 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
           ? async step =>
               evaluate
                 ? evaluate({ model, ...naming, config, step, validation } as unknown as TrainingMoment)
-                : objective.evaluate!(firstOf(validation!, config.evaluationExamples))
+                : objective.evaluate!(firstOf(validation!, config.evaluationExamples), ranks)
           : undefined,
+      dividesEvaluation: !evaluate,
       evaluateEvery: config.evaluateEvery,
       checkpointEvery: config.checkpointEvery,
       onStep,
@@ -318,6 +318,8 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       saved,
       goBack: () => returnTo(folder, { model, optimizer, average }, 'ema in config.json'),
     })
+    // rank 0 has written the last checkpoint, which the others may read now
+    ranks?.barrier()
     const checkpoint = folder.checkpoint(step).path
     const { normalize, pixels } = config
     average?.swap()

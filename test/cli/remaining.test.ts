@@ -119,6 +119,27 @@ describe('the progress of a training', () => {
     return lines.filter(({ line }) => line.startsWith('step '))
   }
 
+  it('names the rank that the others wait for, over the last steps', t => {
+    const lines: string[] = []
+    t.mock.method(process.stderr, 'write', (line: string) => lines.push(line))
+    let time = 0
+    const progress = new TrainingProgress(() => time)
+    const step = { losses: { total: 1 }, learningRate: 1, seconds: 2 }
+    const shown = (at: number, communication?: readonly number[]) => {
+      time += 10
+      progress.onStep({ ...step, step: at, communication } as unknown as StepMetrics)
+      return lines.at(-1)!
+    }
+    assert.match(shown(1, [0.5, 0.4, 0.1]), /waiting for rank 2 20 % of the time/)
+    assert.match(shown(2, [1.5, 0.6, 0.9]), /waiting for rank 1 25 % of the time/)
+    for (let i = 3; i < 23; i++) shown(i, [0.2, 0.3, 0.3])
+    assert.doesNotMatch(lines.at(-1)!, /waiting/, 'a wait of a twentieth is not worth a word')
+    assert.doesNotMatch(shown(23), /waiting/, 'one process')
+    // resumed with another number of processes
+    assert.match(shown(24, [0, 1]), /waiting for rank 0 50 % of the time/)
+    t.mock.restoreAll()
+  })
+
   it('does not print hours at the start of a run of two minutes', t => {
     // the first step takes 0.8 s, the next hundred become faster, and then it is 14 ms each
     const seconds = Array.from({ length: 8000 }, (_, i) => (i === 0 ? 0.8 : 0.014 + 0.12 * Math.exp(-i / 15)))

@@ -2,7 +2,7 @@
 // one fails.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -29,9 +29,13 @@ describe('cocagrad train under mpirun', { skip }, () => {
     const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
     const settings = join(folder, 'settings.json')
     const data = await pictures(folder)
+    // one that is trained on, whichever it is: it is left out, and another one takes its place
+    for (const name of (await readdir(join(data, 'images'))).sort().slice(2, 5))
+      await writeFile(join(data, 'images', name), 'no picture')
     const others = {
       device: 'cpu',
       batchSize: 7,
+      evaluateEvery: 3,
       equalCaptions: 'positives',
       model: { ...tinyModel, dropout: 0.1 },
       augment: { flip: true, shift: 1 },
@@ -57,6 +61,18 @@ describe('cocagrad train under mpirun', { skip }, () => {
       assert.equal(communication?.length, i < 6 ? 2 : 3)
       assert.equal(Math.round(examplesPerSecond! * seconds), 7)
     }
+    const evaluationsOf = async (run: string) => (await readMetrics(run)).filter(line => line.kind === 'evaluation')
+    const [measured, divided] = [await evaluationsOf(one), await evaluationsOf(two)]
+    assert.deepEqual(
+      divided.map(({ step }) => step),
+      [3, 6, 9],
+    )
+    for (const [i, { values }] of divided.entries())
+      for (const [name, value] of Object.entries(measured[i].values))
+        assert.ok(Math.abs(values[name] - value) <= 1e-5 * Math.abs(value), `${name}: ${values[name]}, not ${value}`)
+    const skippedOf = async (run: string) => (await readFile(join(run, 'skipped.jsonl'), 'utf8')).split('\n').sort()
+    assert.deepEqual(await skippedOf(two), await skippedOf(one))
+    assert.ok((await skippedOf(two)).length > 1)
     const stateOf = async (run: string) =>
       JSON.parse(await readFile(join(run, 'checkpoints', 'step-000009', 'state.json'), 'utf8'))
     const [stateOne, stateTwo] = [await stateOf(one), await stateOf(two)]

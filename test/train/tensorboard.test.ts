@@ -45,6 +45,13 @@ const eventFiles = async (folder: string) => (await readdir(folder)).filter(isEv
 
 const has = (event: Uint8Array, text: string) => Buffer.from(event).includes(text)
 
+test('of several processes the time that each spent in exchanges is a curve', () => {
+  const step = { kind: 'step', losses: { total: 1 }, measures: {}, communication: [0.25, 0.5] }
+  const scalars = scalarsOf(step as unknown as MetricsLine)
+  assert.equal(scalars['communication/rank0'], 0.25)
+  assert.equal(scalars['communication/rank1'], 0.5)
+})
+
 test('crc32c is that of RFC 3720', () => {
   const bytes = (f: (i: number) => number) => Uint8Array.from({ length: 32 }, (_, i) => f(i))
   assert.equal(crc32c(bytes(() => 0)), 0x8a9136aa)

@@ -3,12 +3,14 @@
 import type { Command } from 'commander'
 import { openPictures, picturesFor } from '../../data/index.ts'
 import { embedPictures } from '../../evaluate/index.ts'
+import type { Communicator } from '../../mpi/index.ts'
 
 import { InterruptedError } from '../errors.ts'
 import { interruptible } from '../interrupt.ts'
 import { examples, positiveInteger } from '../options.ts'
 import { answer, say, skippedLine } from '../output.ts'
 import { countedBar } from '../progress.ts'
+import { amongRanks } from '../ranks.ts'
 import { type ModelFlags, modelOptions, openTrained } from '../trained.ts'
 
 interface EmbedFlags extends ModelFlags {
@@ -34,7 +36,7 @@ export function addEmbed(program: Command): void {
     .option('--truncate', 'truncate captions that are too long for the model, instead of stopping at one')
     .option('--strict', 'stop at a picture that cannot be read, instead of leaving it out')
     .addHelpText('after', FORMATS)
-    .action(embed)
+    .action((source: string, flags: EmbedFlags) => amongRanks(ranks => embed(source, flags, ranks)))
   examples(
     modelOptions(command),
     'embed pictures --run runs/first --out pictures.safetensors',
@@ -42,7 +44,7 @@ export function addEmbed(program: Command): void {
   )
 }
 
-async function embed(source: string, flags: EmbedFlags): Promise<void> {
+async function embed(source: string, flags: EmbedFlags, ranks: Communicator | undefined): Promise<void> {
   const { out, batchSize, truncate, strict, json } = flags
   const trained = await openTrained(flags, 'coca', 'dual-encoder')
   const pictures = await openPictures(source, {
@@ -52,7 +54,7 @@ async function embed(source: string, flags: EmbedFlags): Promise<void> {
   const bar = await countedBar('embedding', () => pictures.count())
   const result = await interruptible('stopping after this batch', signal =>
     embedPictures(trained, pictures, out, {
-      ...{ source, batchSize, truncate, strict, signal },
+      ...{ source, batchSize, truncate, strict, signal, ranks },
       onBadSample: bad => bar.line(skippedLine(bad)),
       onProgress: done => bar.update(done),
     }),

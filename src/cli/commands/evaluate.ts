@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander'
 import { type BadSample, openAnyData, picturesFor, ShardStream } from '../../data/index.ts'
+import { isFirst } from '../../data/ranks.ts'
 import { percent } from '../../demo/words.ts'
 import {
   type EvaluatedModel,
@@ -22,6 +23,7 @@ import { interruptible } from '../interrupt.ts'
 import { readLabels, readTemplates } from '../names.ts'
 import { collect, examples, positiveInteger } from '../options.ts'
 import { answer, say, skippedLine, table } from '../output.ts'
+import { ranksHere } from '../ranks.ts'
 import { type ModelFlags, modelOptions, type Opened, openTrained, templateOption } from '../trained.ts'
 
 /** The flags of the command. */
@@ -62,7 +64,7 @@ export function addEvaluate(program: Command): void {
       64,
     )
     .option('--no-record', 'do not keep the results in the folder of the run')
-    .action(evaluate)
+    .action((flags: EvaluateFlags) => evaluate(flags))
   examples(
     modelOptions(templateOption(command)).addHelpText(
       'after',
@@ -83,6 +85,7 @@ function protocolNamed(value: string, before?: readonly string[]): string[] {
 
 /** Measures a model, and prints and keeps the results. */
 export async function evaluate(flags: EvaluateFlags): Promise<void> {
+  const ranks = ranksHere()
   const { data, json, protocol } = flags
   const classes = flags.labels === undefined ? undefined : await readLabels(flags.labels)
   const templates = await readTemplates(flags.template)
@@ -90,9 +93,12 @@ export async function evaluate(flags: EvaluateFlags): Promise<void> {
   checkPromptFlags(flags, trained)
   say(`${trained.checkpoint ?? trained.path} on ${device.description}`)
   const source = await openFor(trained, flags)
+  const advice = 'start every rank with the same flags and files'
+  ranks?.requireSame('the model', `${trained.path} ${trained.step}`, advice)
+  ranks?.requireSame('the data', source.fingerprint, advice)
   const chosen = protocol as readonly ProtocolName[] | undefined
   const results = await interruptible('stopping', async signal => {
-    const options = { protocols: chosen, classes, templates, batchSize: flags.batchSize, signal }
+    const options = { protocols: chosen, classes, templates, batchSize: flags.batchSize, signal, ranks }
     try {
       return await evaluateModel(trained, source, options)
     } catch (error) {
@@ -100,7 +106,8 @@ export async function evaluate(flags: EvaluateFlags): Promise<void> {
     }
   })
   for (const { note } of results) if (note !== undefined) say(`note: ${note}`)
-  if (flags.record && trained.step !== undefined) await record(trained.path, trained.step, data, source, results)
+  if (flags.record && isFirst(ranks) && trained.step !== undefined)
+    await record(trained.path, trained.step, data, source, results)
   const kind = isClipSource(source) && trained.family !== 'multimodal-classifier' ? 'clips' : 'images'
   const value = { run: trained.path, step: trained.step, [kind]: source.length }
   const head = [`${source.length} ${kind}`, trained.step === undefined ? '' : `step ${trained.step}`]

@@ -8,6 +8,7 @@ import { openExamples, type RunConfig } from '../../train/index.ts'
 import { UsageError } from '../errors.ts'
 import { architectureOption, collect, examples, positiveInteger } from '../options.ts'
 import { answer, say } from '../output.ts'
+import { amongRanks } from '../ranks.ts'
 import { evaluate } from './evaluate.ts'
 import { partOption, type SettingsFile, type TrainFlags, trainingOptions, trainRun } from './train.ts'
 
@@ -109,9 +110,12 @@ async function runTask(name: string, flags: TaskFlags, settings: SettingsFile): 
           check: ({ family, model, pixels }: RunConfig) => openExamples(test, family, model, { pixels }),
           advice: ` --test ${test}`,
         }
-  const { value, text } = await trainRun(name, others, defaults, options)
-  if (test === undefined) return answer(flags.json, value, text)
-  say(text)
+  await amongRanks(async ranks => {
+    const { value, text } = await trainRun(name, others, defaults, { ...options, ranks })
+    if (test === undefined) answer(flags.json, value, text)
+    else say(text)
+  })
+  if (test === undefined) return
   const { out: run, json, device, backend, seed = 0 } = flags
   await evaluate({ run, data: test, json, device, backend, seed, record: true })
 }

@@ -1,11 +1,11 @@
 // `cocagrad train`: starts a new run on pictures with captions, or continues an old one.
 
-import { setTimeout } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import type { ImagePixels } from '../../data/index.ts'
+import { isFirst } from '../../data/ranks.ts'
 import { readJson } from '../../io/index.ts'
 import type { FamilyName } from '../../models/index.ts'
-import { type Communicator, isLaunchedByMpi, openMpi } from '../../mpi/index.ts'
+import type { Communicator } from '../../mpi/index.ts'
 import type { OpenClipArchitecture } from '../../openclip/index.ts'
 
 import {
@@ -37,6 +37,7 @@ import {
   wholeNumber,
 } from '../options.ts'
 import { answer, say } from '../output.ts'
+import { amongRanks } from '../ranks.ts'
 import { TrainingProgress } from '../train-progress.ts'
 
 /** The flags of a training. */
@@ -201,23 +202,11 @@ function rate(text: string, before: Readonly<Record<string, number>> = {}): Reco
   return { ...before, [part]: Number(factor) }
 }
 
-const run = async (flags: TrainFlags): Promise<void> => {
-  const { json } = flags
-  const ranks = isLaunchedByMpi() ? openMpi() : undefined
-  try {
+const run = (flags: TrainFlags): Promise<void> =>
+  amongRanks(async ranks => {
     const { value, text } = await trainRun('train', flags, {}, { ranks })
-    if (isFirst(ranks)) answer(json, value, text)
-  } catch (error) {
-    // all ranks are interrupted together; after another error the exit of one ends all
-    if (error instanceof InterruptedError) ranks?.finalize()
-    if (!ranks || isFirst(ranks)) throw error
-    if (error instanceof InterruptedError) return
-    // if rank 0 has the same error, it alone reports it
-    await setTimeout(1000)
-    say(`on rank ${ranks.rank}:`)
-    throw error
-  }
-}
+    answer(flags.json, value, text)
+  })
 
 interface TrainRunOptions {
   readonly check?: (config: RunConfig) => Promise<unknown>
@@ -255,15 +244,13 @@ export async function trainRun(
   const { step, finished, checkpoint } = result
   const value = { run: out, step, finished, checkpoint }
   if (!finished) {
-    if (json && isFirst(ranks)) answer(json, value, '')
+    if (json) answer(json, value, '')
     throw new InterruptedError(
       `stopped after step ${step}; continue with: cocagrad ${command} --out ${out} --resume${advice}`,
     )
   }
   return { value, text: `trained for ${step} steps: ${checkpoint}` }
 }
-
-const isFirst = (ranks: Communicator | undefined): boolean => ranks === undefined || ranks.rank === 0
 
 type Hooks = NonNullable<Parameters<typeof train>[2]>
 

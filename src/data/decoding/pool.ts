@@ -1,11 +1,11 @@
 // Threads that decode images while the main thread trains. All jobs are sent at once, because a training step on cpu
 // keeps the main thread too busy to send one image after the other.
 
-import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { DataError, FileError, ImageError } from '../../io/index.ts'
 
 import * as is from '../../tensor/kinds.ts'
+import { processorsHere } from '../../tensor/processors.ts'
 import { isTypeScript, threadProgram } from '../thread-program.ts'
 import { type Job, perform, type ResultOf } from './jobs.ts'
 import type { Failure, Request, Response } from './worker.ts'
@@ -19,8 +19,8 @@ export const isThreads = new is.Kind<DecodeThreads>(
 
 const MOST_THREADS = 4
 
-/** One for every processor except the one that trains. */
-export const threadsHere = (): number => Math.max(1, Math.min(MOST_THREADS, availableParallelism() - 1))
+/** One for every processor of this process except the one that trains. */
+export const threadsHere = (): number => Math.max(1, Math.min(MOST_THREADS, processorsHere() - 1))
 
 /** An idle thread ends after this time in milliseconds; the next image starts another. */
 const PATIENCE = 5000

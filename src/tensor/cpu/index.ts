@@ -9,6 +9,7 @@ import { bytesPerElement, dtypes, type TypedArray } from '../dtype.ts'
 import { checkFilled } from '../fill.ts'
 import { given } from '../given.ts'
 import { askNode, environment } from '../host.ts'
+import { processorsHere } from '../processors.ts'
 import { isContiguous, sizeOf } from '../shape.ts'
 import type { View } from '../storage.ts'
 import { openBlas } from './blas.ts'
@@ -19,7 +20,7 @@ import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
 import { hasWideMemory, openMemory } from './memory.ts'
 import * as module32 from './module.ts'
-import { availableThreads, KernelThreads, withoutThreads } from './threads.ts'
+import { KernelThreads, withoutThreads } from './threads.ts'
 import { Workspace } from './workspace.ts'
 
 /** The cpu device, with a description of what it runs on. */
@@ -91,7 +92,7 @@ const missing = 'this engine has no WebAssembly SIMD (Node has it since 16.4, br
 /** The number of threads that was requested, or the best one. Throws DeviceError for an invalid number. */
 function threadsWanted(asked: number | undefined): number {
   const value = asked ?? environment('COCAGRAD_THREADS')
-  if (value === undefined) return Math.min(16, availableThreads())
+  if (value === undefined) return Math.min(16, processorsHere())
   const count = Number(value)
   if (!Number.isInteger(count) || count < 1 || count > 256)
     throw new DeviceError(

@@ -57,12 +57,6 @@ const PARTS = 16
 
 const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
 
-/** The number of threads that the machine can run at once. */
-export const availableThreads = (): number =>
-  askNode(node => node.getBuiltinModule('node:os').availableParallelism()) ??
-  (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ??
-  1
-
 /** The reason why threads are not available, or undefined. */
 export function withoutThreads(): string | undefined {
   if (inNode)

@@ -4,6 +4,7 @@ import { type Batch, classTargets, type ImageTextSource, type MultiImageSource }
 import { labelledClassification } from '../../evaluate/index.ts'
 import { deviceOfModel } from '../../evaluate/inputs.ts'
 import { type ImageClassifier, VideoClassifier } from '../../models/index.ts'
+import type { Communicator } from '../../mpi/index.ts'
 import { classificationLoss } from '../../nn/index.ts'
 import { fromData } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
@@ -37,7 +38,11 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
   /** the model that is trained */
   readonly model: ImageClassifier | VideoClassifier
   readonly rowsPerExample: number
-  readonly evaluate?: (examples: ImageTextSource | MultiImageSource) => Promise<Record<string, number>>
+  readonly evaluate?: (
+    examples: ImageTextSource | MultiImageSource,
+    ranks?: Communicator,
+  ) => Promise<Record<string, number>>
+  readonly dividesEvaluation = true
   readonly #classes: readonly string[]
   readonly #smoothing: number
 
@@ -52,9 +57,9 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
     const frames = model instanceof VideoClassifier ? model.frames : 1
     this.rowsPerExample = frames * model.encoder.patches.patches
     if (evaluation)
-      this.evaluate = async examples => {
+      this.evaluate = async (examples, ranks) => {
         const { normalize, batchSize } = evaluation
-        const options = { classes, smoothing, batchSize }
+        const options = { classes, smoothing, batchSize, ranks }
         const { loss, accuracy } = await labelledClassification({ model, normalize }, examples, options)
         return { loss, accuracy }
       }

@@ -15,6 +15,7 @@ import {
 } from '../../evaluate/index.ts'
 import { batchLoss, batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
 import type { CoCa, CoCaConfig, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
+import type { Communicator } from '../../mpi/index.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts'
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
@@ -46,7 +47,8 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
   readonly model: Model
   readonly rowsPerExample: number
   readonly #positives: boolean
-  readonly evaluate?: (examples: ImageTextSource) => Promise<Record<string, number>>
+  readonly evaluate?: (examples: ImageTextSource, ranks?: Communicator) => Promise<Record<string, number>>
+  readonly dividesEvaluation = true
   readonly measures?: () => Readonly<Record<string, Tensor>>
   readonly embeddings?: (batch: LossBatch) => Readonly<Record<string, Tensor>>
 
@@ -57,7 +59,7 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
     const { image, text } = model.config
     const [rows, columns] = patchGrid(image.size, image.patch)
     this.rowsPerExample = rows * columns + text.context
-    if (evaluation) this.evaluate = examples => evaluatePairs(model, evaluation, examples)
+    if (evaluation) this.evaluate = (examples, ranks) => evaluatePairs(model, { ...evaluation, ranks }, examples)
     if (isContrastive(model)) {
       // 1 / temperature
       this.measures = () => ({ scale: model.logScale.exp() })
@@ -109,7 +111,11 @@ const isContrastive = (model: Module): model is Contrastive => isEmbeddingModel(
 /** Losses and, if the model has them, recall at 1 in both directions, and the accuracy of captions. */
 async function evaluatePairs(
   model: ImageTextModel,
-  { tokenizer, normalize, ...options }: NonNullable<ImageTextObjectiveOptions['evaluation']>,
+  {
+    tokenizer,
+    normalize,
+    ...options
+  }: NonNullable<ImageTextObjectiveOptions['evaluation']> & { readonly ranks?: Communicator },
   examples: ImageTextSource,
 ): Promise<Record<string, number>> {
   const trained = { tokenizer, normalize }

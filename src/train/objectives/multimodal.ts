@@ -5,6 +5,7 @@ import { classTargets, type ImageTextSource, type MultiImageSource, type Tokeniz
 import { labelledClassification } from '../../evaluate/index.ts'
 import { deviceOfModel, type LossBatch } from '../../evaluate/inputs.ts'
 import type { MultimodalClassifier } from '../../models/index.ts'
+import type { Communicator } from '../../mpi/index.ts'
 import { lossAndGradients } from '../../nn/index.ts'
 import { fromData, full, scope, type Tensor } from '../../tensor/index.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
@@ -40,7 +41,11 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
   /** the model that is trained */
   readonly model: MultimodalClassifier
   readonly rowsPerExample: number
-  readonly evaluate?: (examples: ImageTextSource | MultiImageSource) => Promise<Record<string, number>>
+  readonly evaluate?: (
+    examples: ImageTextSource | MultiImageSource,
+    ranks?: Communicator,
+  ) => Promise<Record<string, number>>
+  readonly dividesEvaluation = true
   readonly #classes: readonly string[]
   readonly #smoothing: number
 
@@ -55,9 +60,9 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
     const { text, images } = model.settings
     this.rowsPerExample = images * (model.encoder.patches.patches + text.context)
     if (evaluation)
-      this.evaluate = async examples => {
+      this.evaluate = async (examples, ranks) => {
         const { tokenizer, normalize, ...others } = evaluation
-        const options = { classes, smoothing, ...others }
+        const options = { classes, smoothing, ...others, ranks }
         const { loss, accuracy } = await labelledClassification({ model, tokenizer, normalize }, examples, options)
         return { loss, accuracy }
       }
