@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { AdamW, device, lossAndGradients, noGrad, scope, type Tensor, valueAndGrad } from '../../src/index.ts'
 import { openMpi } from '../../src/mpi/index.ts'
 import { batchGradients, CoCaObjective } from '../../src/train/index.ts'
-import { type SizeName, sizes, trainingStep, warmups } from '../model.ts'
+import { type SizeName, sizes, trainingStep } from '../model.ts'
 import { median } from '../peers/timing.ts'
 import type { Sample, StepParts } from './model.ts'
 
@@ -25,6 +25,7 @@ const { values: flags } = parseArgs({
   options: {
     size: { type: 'string', default: 'small' },
     steps: { type: 'string', default: '10' },
+    warmup: { type: 'string', default: '3' },
     threads: { type: 'string', default: '1' },
     parts: { type: 'boolean', default: false },
   },
@@ -70,7 +71,7 @@ const step = () =>
     optimizer.step(gradients)
     losses.push(loss.total.dataSync()[0])
   })
-for (let i = 0; i < warmups[size]; i++) step()
+for (let i = 0; i < Number(flags.warmup); i++) step()
 const times = timesOf(Number(flags.steps), step)
 
 /** The parts of a step, each on all ranks at once and without exchanges. */

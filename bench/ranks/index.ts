@@ -21,6 +21,8 @@ const { values: flags } = parseArgs({
     size: { type: 'string', default: 'small' },
     steps: { type: 'string', default: '10' },
     rounds: { type: 'string', default: '3' },
+    /** steps that are not timed; default those of the other benchmarks */
+    warmup: { type: 'string' },
     ranks: { type: 'string', default: '1,2,4' },
     /** prints the model for a cluster, after one measurement of one process */
     model: { type: 'boolean', default: false },
@@ -55,7 +57,10 @@ const lastLine = (command: string, args: readonly string[], env: NodeJS.ProcessE
 }
 
 const launcher = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none']
-const settings = (threads: number) => ['--size', size, '--steps', flags.steps, '--threads', `${threads}`]
+const settings = (threads: number) => [
+  ...['--size', size, '--steps', flags.steps, '--threads', `${threads}`],
+  ...['--warmup', flags.warmup ?? `${warmups[size]}`],
+]
 
 const cocagrad: Contender = {
   name: 'cocagrad',
@@ -75,9 +80,8 @@ function torch(python: string): Contender {
     run(ranks, threads) {
       const distributed = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', `${ranks}`]
       const file = join(import.meta.dirname, '../peers/torch_ddp.py')
-      const more = ['--warmup', `${warmups[size]}`, '--weights', weights]
       const env = { OMP_NUM_THREADS: `${threads}`, PYTHONDONTWRITEBYTECODE: '1' }
-      return lastLine(python, [...distributed, file, ...settings(threads), ...more], env)
+      return lastLine(python, [...distributed, file, ...settings(threads), '--weights', weights], env)
     },
   }
 }
@@ -109,7 +113,9 @@ function compare(): void {
     for (const ranks of numbers(flags.ranks))
       for (const { name, run } of contenders) {
         const key = `${name}/${ranks}`
-        measured.set(key, [...(measured.get(key) ?? []), run(ranks, threadsOf(ranks))])
+        const found = run(ranks, threadsOf(ranks))
+        console.error(`round ${round + 1}: ${name}, ${ranks} ranks: ${median(found.times).toFixed(1)} ms`)
+        measured.set(key, [...(measured.get(key) ?? []), found])
       }
   const rows: Row[] = contenders.flatMap(({ name }) => {
     const of = (ranks: number) => measured.get(`${name}/${ranks}`)!
