@@ -1,9 +1,10 @@
 """Times the training step of bench/model.ts in PyTorch by several processes, each with its part of the batch: DistributedDataParallel over
-gloo. The contrastive loss is that of the whole batch, as in one process.
+gloo. The contrastive loss is that of the whole batch, as in one process. Started by mpirun of Open MPI, which only numbers the processes.
 
-    OMP_NUM_THREADS=1 python -m torch.distributed.run --standalone --nproc-per-node 2 bench/peers/torch_ddp.py --threads 1"""
+    mpirun -n 2 -x OMP_NUM_THREADS=1 python bench/peers/torch_ddp.py --threads 1 --store /tmp/a-file-that-does-not-exist"""
 
 import json
+import os
 import time
 
 import steps
@@ -12,10 +13,12 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch_model import CoCa, adamw, load
 
-flags = steps.flags(__doc__).parse_args()
+parser = steps.flags(__doc__)
+parser.add_argument("--store", required=True, help="a new file through which the processes find each other")
+flags = parser.parse_args()
 torch.set_num_threads(flags.threads)
-dist.init_process_group("gloo")
-rank, size = dist.get_rank(), dist.get_world_size()
+rank, size = (int(os.environ[f"OMPI_COMM_WORLD_{name}"]) for name in ("RANK", "SIZE"))
+dist.init_process_group("gloo", init_method=f"file://{flags.store}", rank=rank, world_size=size)
 weights = steps.start(flags)
 
 

@@ -6,6 +6,7 @@
 //     npm run -s bench:ranks -- --model --size medium --speed 32 --nodes 16,256 --gbits 10,100 --latency 20 --batch 65536
 
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -47,16 +48,17 @@ interface Contender {
   readonly run: (ranks: number, threads: number) => Measured
 }
 
-const lastLine = (command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Measured => {
-  const output = execFileSync(command, args, {
+const timed = (ranks: number, command: readonly string[], more: NodeJS.ProcessEnv = {}): Measured => {
+  const launcher = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none', '-n', `${ranks}`]
+  const env = { ...process.env, ...more }
+  const output = execFileSync('mpirun', [...launcher, ...command], {
     encoding: 'utf8',
-    env: { ...process.env, ...env },
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   return JSON.parse(output.trim().split('\n').at(-1)!) as Measured
 }
 
-const launcher = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none']
 const settings = (threads: number) => [
   ...['--size', size, '--steps', flags.steps, '--threads', `${threads}`],
   ...['--warmup', flags.warmup ?? `${warmups[size]}`],
@@ -66,22 +68,24 @@ const cocagrad: Contender = {
   name: 'cocagrad',
   run(ranks, threads) {
     const command = [process.execPath, ...program('../ranks/child.ts'), ...settings(threads), '--parts']
-    return lastLine('mpirun', [...launcher, '-n', `${ranks}`, ...command])
+    return timed(ranks, command)
   },
 }
 
 /** @param python has torch */
 function torch(python: string): Contender {
-  const weights = join(tmpdir(), `cocagrad-bench-ranks-${process.pid}.safetensors`)
+  const folder = mkdtempSync(join(tmpdir(), 'bench-ranks-'))
+  process.on('exit', () => rmSync(folder, { recursive: true }))
+  const weights = join(folder, 'weights.safetensors')
+  let runs = 0
   execFileSync(process.execPath, [...program('exchange.ts'), '--size', size, '--weights', weights])
-  process.on('exit', () => execFileSync('rm', ['-f', weights]))
   return {
     name: 'PyTorch, DDP over gloo',
     run(ranks, threads) {
-      const distributed = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', `${ranks}`]
       const file = join(import.meta.dirname, '../peers/torch_ddp.py')
-      const env = { OMP_NUM_THREADS: `${threads}`, PYTHONDONTWRITEBYTECODE: '1' }
-      return lastLine(python, [...distributed, file, ...settings(threads), '--weights', weights], env)
+      const files = ['--weights', weights, '--store', `${weights}-${runs++}`]
+      const env = { OMP_NUM_THREADS: `${threads}`, PYTHONDONTWRITEBYTECODE: '1', GLOO_SOCKET_IFNAME: 'lo' }
+      return timed(ranks, [python, file, ...settings(threads), ...files], env)
     },
   }
 }
