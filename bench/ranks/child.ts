@@ -2,7 +2,17 @@
 // the sum over the processes for numbers of several lengths. Rank 0 prints the result as JSON.
 
 import { parseArgs } from 'node:util'
-import { AdamW, device, lossAndGradients, noGrad, scope, type Tensor, valueAndGrad } from '../../src/index.ts'
+import {
+  AdamW,
+  device,
+  Generator,
+  lossAndGradients,
+  noGrad,
+  randn,
+  scope,
+  type Tensor,
+  valueAndGrad,
+} from '../../src/index.ts'
 import { openMpi } from '../../src/mpi/index.ts'
 import { batchGradients, CoCaObjective } from '../../src/train/index.ts'
 import { type SizeName, sizes, trainingStep } from '../model.ts'
@@ -74,19 +84,24 @@ const step = () =>
 for (let i = 0; i < Number(flags.warmup); i++) step()
 const times = timesOf(Number(flags.steps), step)
 
+/** so many that the matrix of all pairs takes most of the time */
+const PAIRS = 2048
+
 /** The parts of a step, each on all ranks at once and without exchanges. */
 function timeParts(): StepParts {
   const count = Math.max(3, Number(flags.steps) >> 1)
   const { gradients } = lossAndGradients(model, () => objective.loss(own))
   const all = noGrad(() => objective.embeddings!(whole))
   const loss = (x: Tensor, y: Tensor, scale: Tensor) => model.contrastive(x, y, scale.exp())
+  const contrast = (x: Tensor, y: Tensor) =>
+    medianOf(count, () => scope(() => valueAndGrad(loss, { wrt: [0, 1, 2] })(x, y, model.logScale)))
+  const many = () => randn([PAIRS, config.embedding], { generator: new Generator(2) })
   return {
     examples: own.imageShape[0],
     batch,
     embed: medianOf(count, () => scope(() => noGrad(() => objective.embeddings!(own)))),
-    contrast: medianOf(count, () =>
-      scope(() => valueAndGrad(loss, { wrt: [0, 1, 2] })(all.images, all.captions, model.logScale)),
-    ),
+    contrast: contrast(all.images, all.captions),
+    contrastPerPair: contrast(many(), many()) / PAIRS ** 2,
     gradients: medianOf(count, () => scope(() => lossAndGradients(model, () => objective.loss(own)))),
     update: medianOf(count, () => scope(() => optimizer.step(gradients))),
     parameters: model.parameterCount(),

@@ -203,7 +203,7 @@ function showCluster(): void {
   const parts = cocagrad.run(1, cores).parts!
   const [batch, speed, latency] = [flags.batch, flags.speed, flags.latency].map(Number)
   console.log(
-    `${size}, ${parts.parameters.toLocaleString('en')} parameters; measured here with ${cores} cores and ${parts.batch} examples, ms: ${parts.gradients.toFixed(1)} gradients, ${parts.embed.toFixed(1)} embeddings, ${parts.contrast.toFixed(2)} contrastive loss, ${parts.update.toFixed(1)} update`,
+    `${size}, ${parts.parameters.toLocaleString('en')} parameters; measured here with ${cores} cores and ${parts.batch} examples, ms: ${parts.gradients.toFixed(1)} gradients, ${parts.embed.toFixed(1)} embeddings, ${(1000 * parts.contrastPerPair).toFixed(4)} contrastive loss of 1000 pairs, ${parts.update.toFixed(1)} update`,
   )
   console.log(
     `batch ${batch.toLocaleString('en')} on nodes that are ${speed} times as fast, ${latency} µs a message; seconds`,

@@ -9,6 +9,8 @@ export interface StepParts {
   readonly embed: number
   /** the contrastive loss of the whole batch, with its gradient */
   readonly contrast: number
+  /** that loss of a large batch, divided by the square of the number of its examples */
+  readonly contrastPerPair: number
   /** loss and gradients of its examples */
   readonly gradients: number
   readonly update: number
@@ -103,7 +105,6 @@ export function predict(n: number, parts: StepParts, link: Link): Prediction {
 export function scaled(parts: StepParts, n: number, batch: number, speed: number, ownRows = false): StepParts {
   const examples = batch / n
   const more = examples / parts.examples / speed
-  const pairs = (batch / parts.batch) ** 2 / speed
   return {
     ...parts,
     examples,
@@ -111,6 +112,6 @@ export function scaled(parts: StepParts, n: number, batch: number, speed: number
     embed: parts.embed * more,
     gradients: parts.gradients * more,
     update: parts.update / speed,
-    contrast: parts.contrast * pairs * (ownRows ? 1 / n : 1),
+    contrast: (parts.contrastPerPair / speed) * batch * (ownRows ? examples : batch),
   }
 }
