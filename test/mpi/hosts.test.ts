@@ -21,7 +21,7 @@ const SECONDS = 20
 const lossesOf = async (run: string): Promise<Record<string, number>[]> =>
   (await readMetrics(run)).flatMap(line => (line.kind === 'step' ? [line.losses] : []))
 
-describe('cocagrad train over two hosts', { skip: hostsSkip, timeout: 120_000 }, () => {
+describe('cocagrad train over two hosts', { skip: hostsSkip, timeout: 300_000 }, () => {
   let hosts: Hosts
   let folder: string
   let data: string

@@ -157,7 +157,7 @@ export class Hosts {
     const child = spawn('ip', command, { cwd: ROOT, env })
     const timer = setTimeout(() => {
       for (const id of this.#names.flatMap(name => this.programs(name))) process.kill(id, 'SIGKILL')
-    }, 60_000)
+    }, 120_000)
     return { process: child, ended: ended(child).finally(() => clearTimeout(timer)) }
   }
 
