@@ -2,7 +2,7 @@
 // order. The calls block: a step needs their results before it can go on, and a training has nothing else to do meanwhile.
 
 import { writeSync } from 'node:fs'
-import { MpiError, RanksDifferError } from './errors.ts'
+import { MpiError, MpiUnavailableError, RanksDifferError } from './errors.ts'
 import { loadMpi, type MpiFunctions, type MpiLibrary } from './library.ts'
 
 /** Numbers that can be exchanged. */
@@ -46,7 +46,7 @@ export class Communicator {
     this.size = found[0]
     const text = new Uint8Array(TEXT_LENGTH)
     this.#call('MPI_Get_library_version', text, found)
-    this.library = `${decode(text, found[0]).split(',')[0].trim()} (${mpi.file})`
+    this.library = `${nameIn(decode(text, found[0]))} (${mpi.file})`
   }
 
   /** Seconds spent in exchanges so far: the wait for the other processes, and the transfer. */
@@ -168,6 +168,13 @@ export class Communicator {
 
 const decode = (text: Uint8Array, length: number): string => new TextDecoder().decode(text.subarray(0, length))
 
+/** The name and version at the start of a description: "Open MPI v4.1.4, package: …", "MPICH Version:\t4.0.2\n…". */
+const nameIn = (description: string): string =>
+  description
+    .split(/[,\n]/)[0]
+    .replace(/\s+(Version:)?\s*/g, ' ')
+    .trim()
+
 function checkedCount(call: string, count: number): number {
   if (count > MOST) throw new RangeError(`${call}: ${count} numbers are too many for one call of MPI, ${MOST} at most`)
   return count
@@ -189,11 +196,16 @@ let opened: Communicator | undefined
  * A process that ends with an error, such as an exception that nobody catches, ends all of them. The library is that of the
  * environment variable COCAGRAD_MPI, a name or path, or the system's.
  * @returns the same communicator for every call
- * @throws MpiUnavailableError if MPI or koffi is not installed
+ * @throws MpiUnavailableError if MPI or koffi is not installed, or if the library is not that of the launcher
  */
 export function openMpi(): Communicator {
   if (opened) return opened
   const communicator = new Communicator(loadMpi(process.env.COCAGRAD_MPI || undefined))
+  const launched = launchedProcesses(process.env)
+  if (launched > 1 && communicator.size === 1)
+    throw new MpiUnavailableError(
+      `the launcher has started ${launched} processes, but for ${communicator.library} there is one: it belongs to another MPI. Start them with its mpiexec, or name the library of the launcher in COCAGRAD_MPI`,
+    )
   // Node prints an error after the exit of the process, which ends here. If rank 0 has the same error, it alone reports it
   process.on('uncaughtExceptionMonitor', error => {
     if (!communicator.isOpen) return
@@ -209,10 +221,11 @@ export function openMpi(): Communicator {
   return communicator
 }
 
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** How many processes a launcher has started together: mpirun, mpiexec, or srun with PMI. */
+const launchedProcesses = (env: Environment): number =>
+  Number(env.OMPI_COMM_WORLD_SIZE ?? env.PMI_SIZE ?? (env.PMIX_RANK === undefined ? 1 : env.SLURM_NTASKS))
+
 /** Whether a launcher has started this process as one of several: mpirun, mpiexec, or srun with PMI. Loads nothing. */
-export const isLaunchedByMpi = ({
-  env,
-}: {
-  readonly env: Readonly<Record<string, string | undefined>>
-} = process): boolean =>
-  Number(env.OMPI_COMM_WORLD_SIZE ?? env.PMI_SIZE ?? (env.PMIX_RANK === undefined ? 1 : env.SLURM_NTASKS)) > 1
+export const isLaunchedByMpi = ({ env }: { readonly env: Environment } = process): boolean => launchedProcesses(env) > 1

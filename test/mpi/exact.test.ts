@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { answerOf, runRanks, skip } from './ranks.ts'
+import { answerOf, mpich, openMpi, runRanks } from './ranks.ts'
 
 interface Differences {
   readonly sameBits: boolean
@@ -16,9 +16,14 @@ interface Answer {
   readonly [title: string]: number | Differences
 }
 
-for (const count of [2, 3, 4])
-  describe(`${count} processes with unequal parts of a batch`, { skip }, async () => {
-    const answer = skip ? undefined : answerOf<Answer>(await runRanks(count, 'exact.program.ts'))
+for (const [count, mpi, title] of [
+  [2, openMpi, 'Open MPI'],
+  [3, openMpi, 'Open MPI'],
+  [4, openMpi, 'Open MPI'],
+  [2, mpich, 'MPICH'],
+] as const)
+  describe(`${count} processes of ${title} with unequal parts of a batch`, { skip: mpi.skip }, async () => {
+    const answer = mpi.skip ? undefined : answerOf<Answer>(await runRanks(count, 'exact.program.ts', [], {}, mpi))
     const { curve, fell, ...cases } = answer ?? { curve: 1, fell: 1 }
     for (const [title, found] of Object.entries(cases as Record<string, Differences>))
       it(`have the losses and gradients of the whole: ${title}`, () => {
