@@ -253,6 +253,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
 
     read: async view => readSync(view),
     readSync: view => readSync(view),
+    elements: view => elementsAt(workspace.address(view), view),
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
     memoryLimit: heap.limit,
@@ -265,14 +266,16 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   heap.buffers = 0
 
   function readSync(x: View): TypedArray {
-    const size = sizeOf(x.shape)
-    const { dtype } = x.storage
-    const pointer = size === 0 || isContiguous(x.shape, x.strides) ? workspace.address(x) : workspace.dense(x)
-    const from = { float32: heap.f32, float64: heap.f64, int32: heap.i32, bool: heap.u8 }[dtype]
-    const first = pointer / bytesPerElement(dtype)
-    const values = from.slice(first, first + size)
+    const isDense = sizeOf(x.shape) === 0 || isContiguous(x.shape, x.strides)
+    const values = elementsAt(isDense ? workspace.address(x) : workspace.dense(x), x).slice()
     workspace.done()
     return values
+  }
+
+  function elementsAt(pointer: number, { shape, storage: { dtype } }: View): TypedArray {
+    const memory = { float32: heap.f32, float64: heap.f64, int32: heap.i32, bool: heap.u8 }[dtype]
+    const first = pointer / bytesPerElement(dtype)
+    return memory.subarray(first, first + sizeOf(shape))
   }
 
   device.kernels = cpuKernels(workspace)
