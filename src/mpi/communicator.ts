@@ -1,9 +1,11 @@
 // Processes that compute together: numbers are exchanged by collective functions of MPI, which every process calls in the same
-// order. The calls block: a step needs their results before it can go on, and a training has nothing else to do meanwhile.
+// order. Most calls block, because what follows needs their results. Exchanges that are started go on while the process computes, each
+// time that it calls `progress`: Open MPI 4.1 sends and receives only within its functions. A thread that waits in one of them would
+// need a core of its own.
 
 import { writeSync } from 'node:fs'
 import { MpiError, MpiUnavailableError, RanksDifferError } from './errors.ts'
-import { loadMpi, type MpiFunctions, type MpiLibrary } from './library.ts'
+import { loadMpi, type MpiFunctions, type MpiLibrary, type Requests } from './library.ts'
 
 /** Numbers that can be exchanged. */
 export type MpiNumbers = Float32Array | Float64Array | Int32Array | Uint8Array
@@ -31,12 +33,17 @@ export class Communicator {
   /** name and version of the MPI library */
   readonly library: string
   readonly #mpi: MpiLibrary
+  /** what exchanges that were started read and write, which must not be collected before they are complete, and who owns it */
+  #started: (readonly [MpiNumbers, owner: unknown])[] = []
+  /** their handles, and room for more */
+  #requests: Requests
   #seconds = 0
   #isOpen = true
 
   /** @internal call {@link openMpi} */
   constructor(mpi: MpiLibrary) {
     this.#mpi = mpi
+    this.#requests = new mpi.constants.requests(64)
     const found = new Int32Array(1)
     this.#call('MPI_Init_thread', null, null, FUNNELED, found)
     this.#call('MPI_Comm_set_errhandler', mpi.constants.world, mpi.constants.errorsReturn)
@@ -87,6 +94,73 @@ export class Communicator {
   broadcast(values: MpiNumbers, root = 0): void {
     const count = checkedCount('broadcast', values.length)
     this.#call('MPI_Bcast', values, count, this.#typeOf(values), root, this.#mpi.constants.world)
+  }
+
+  /**
+   * Starts {@link allReduceSum}: MPI_Iallreduce. The numbers must be neither read nor changed until {@link complete} has returned. Every
+   * process starts the same exchanges in the same order.
+   * @param owner what must not be collected before they are complete, such as the tensor whose elements they are
+   */
+  startAllReduceSum(values: Float32Array | Float64Array | Int32Array, owner?: unknown): void {
+    const { inPlace, sum, world } = this.#mpi.constants
+    const count = checkedCount('startAllReduceSum', values.length)
+    this.#start([values, owner], request =>
+      this.#call('MPI_Iallreduce', inPlace, values, count, this.#typeOf(values), sum, world, request),
+    )
+  }
+
+  /** Starts {@link broadcast}: MPI_Ibcast. As {@link startAllReduceSum}. */
+  startBroadcast(values: MpiNumbers, root = 0, owner?: unknown): void {
+    const count = checkedCount('startBroadcast', values.length)
+    const { world } = this.#mpi.constants
+    this.#start([values, owner], request =>
+      this.#call('MPI_Ibcast', values, count, this.#typeOf(values), root, world, request),
+    )
+  }
+
+  #start(used: readonly [MpiNumbers, owner: unknown], start: (request: Requests) => void): void {
+    const at = this.#started.length
+    if (at === this.#requests.length) {
+      const more = new this.#mpi.constants.requests(2 * at)
+      more.set(this.#requests as never)
+      this.#requests = more
+    }
+    start(this.#requests.subarray(at, at + 1))
+    this.#started.push(used)
+  }
+
+  /** Number of exchanges that were started and are not known to be complete. */
+  get started(): number {
+    return this.#started.length
+  }
+
+  /** Lets the exchanges that were started go on, without waiting: MPI_Testall. Returns whether all are complete. */
+  progress(): boolean {
+    if (this.#started.length === 0) return true
+    const flag = new Int32Array(1)
+    this.#call('MPI_Testall', this.#started.length, this.#requests, flag, this.#mpi.constants.noStatus)
+    if (flag[0] !== 0) this.#started = []
+    return flag[0] !== 0
+  }
+
+  /** Waits for all exchanges that were started: MPI_Waitall. */
+  complete(): void {
+    if (this.#started.length === 0) return
+    this.#call('MPI_Waitall', this.#started.length, this.#requests, this.#mpi.constants.noStatus)
+    this.#started = []
+  }
+
+  /** Sends numbers to one process, which receives them: MPI_Send. */
+  send(values: MpiNumbers, to: number): void {
+    const count = checkedCount('send', values.length)
+    this.#call('MPI_Send', values, count, this.#typeOf(values), to, 0, this.#mpi.constants.world)
+  }
+
+  /** Replaces the numbers by those that one process sends, as many: MPI_Recv. */
+  receive(values: MpiNumbers, from: number): void {
+    const count = checkedCount('receive', values.length)
+    const { world, noStatus } = this.#mpi.constants
+    this.#call('MPI_Recv', values, count, this.#typeOf(values), from, 0, world, noStatus)
   }
 
   /** Waits until all processes have called it. */

@@ -10,6 +10,9 @@ type Handle = unknown
 /** Memory, or the value of MPI_IN_PLACE. */
 type Buffer = ArrayBufferView | number | null
 
+/** Handles of exchanges that were started: addresses or integers. */
+export type Requests = BigUint64Array | Int32Array
+
 /** The functions that are used. Each returns an error code, 0 for success. */
 export interface MpiFunctions {
   MPI_Init_thread(argc: null, argv: null, required: number, provided: Int32Array): number
@@ -36,7 +39,29 @@ export interface MpiFunctions {
     operation: Handle,
     communicator: Handle,
   ): number
+  MPI_Iallreduce(
+    send: number,
+    receive: Buffer,
+    count: number,
+    type: Handle,
+    operation: Handle,
+    communicator: Handle,
+    request: Requests,
+  ): number
   MPI_Bcast(buffer: Buffer, count: number, type: Handle, root: number, communicator: Handle): number
+  MPI_Ibcast(buffer: Buffer, count: number, type: Handle, root: number, communicator: Handle, request: Requests): number
+  MPI_Testall(count: number, requests: Requests, flag: Int32Array, statuses: number): number
+  MPI_Waitall(count: number, requests: Requests, statuses: number): number
+  MPI_Send(buffer: Buffer, count: number, type: Handle, to: number, tag: number, communicator: Handle): number
+  MPI_Recv(
+    buffer: Buffer,
+    count: number,
+    type: Handle,
+    from: number,
+    tag: number,
+    communicator: Handle,
+    status: number,
+  ): number
   MPI_Barrier(communicator: Handle): number
   MPI_Abort(communicator: Handle, code: number): number
   MPI_Finalize(): number
@@ -51,6 +76,12 @@ export interface MpiConstants {
   readonly sum: Handle
   readonly errorsReturn: Handle
   readonly inPlace: number
+  /** MPI_STATUS_IGNORE, and MPI_STATUSES_IGNORE, which is the same */
+  readonly noStatus: number
+  /** an array for the handles of so many requests */
+  readonly requests: new (
+    length: number,
+  ) => Requests
 }
 
 export interface MpiLibrary {
@@ -69,7 +100,13 @@ const signatures: Readonly<Record<keyof MpiFunctions, string>> = {
   MPI_Error_string: 'int code, void *text, void *length',
   MPI_Allgatherv: 'void *send, int count, H sendType, void *receive, void *counts, void *starts, H receiveType, H comm',
   MPI_Allreduce: 'intptr_t send, void *receive, int count, H type, H operation, H comm',
+  MPI_Iallreduce: 'intptr_t send, void *receive, int count, H type, H operation, H comm, void *request',
   MPI_Bcast: 'void *buffer, int count, H type, int root, H comm',
+  MPI_Ibcast: 'void *buffer, int count, H type, int root, H comm, void *request',
+  MPI_Testall: 'int count, void *requests, void *flag, intptr_t statuses',
+  MPI_Waitall: 'int count, void *requests, intptr_t statuses',
+  MPI_Send: 'void *buffer, int count, H type, int to, int tag, H comm',
+  MPI_Recv: 'void *buffer, int count, H type, int from, int tag, H comm, intptr_t status',
   MPI_Barrier: 'H comm',
   MPI_Abort: 'H comm, int code',
   MPI_Finalize: '',
@@ -158,6 +195,8 @@ function openMpiConstants(symbol: (name: string) => Handle): MpiConstants | unde
       sum: symbol('ompi_mpi_op_sum'),
       errorsReturn: symbol('ompi_mpi_errors_return'),
       inPlace: 1,
+      noStatus: 0,
+      requests: BigUint64Array,
     }
   } catch {
     return undefined
@@ -174,4 +213,6 @@ const mpich: MpiConstants = {
   sum: 0x58000003,
   errorsReturn: 0x54000001,
   inPlace: -1,
+  noStatus: 1,
+  requests: Int32Array,
 }

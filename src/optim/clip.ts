@@ -32,20 +32,24 @@ export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: numbe
     throw new TypeError(
       'clipGradients: the map must have at least one gradient, such as the gradients of lossAndGradients',
     )
-  const isOurs = isRecording() ? () => false : aloneInMemory([...gradients.values()])
+  const ours = isRecording() ? new Map<Storage, number>() : filledBy([...gradients.values()])
   return noGrad(() => {
     const all = [...gradients.values()]
     const { kernels } = deviceOf(all[0])
     const norm = (kernels.sumOfSquares?.(all) ?? sumOfSquares(all)).sqrt()
     const measurable = norm.less(Infinity)
     const factor = where(measurable, div(maximumNorm, norm.add(1e-6)).minimum(1), 0)
-    if (!(all.every(isOurs) && scaleInPlace(gradients, factor)))
+    if (!(all.every(({ storage }) => ours.has(storage)) && scaleInPlace(gradients, [...ours.keys()], factor)))
       for (const [name, gradient] of gradients) {
+        const { storage } = gradient
         gradients.set(
           name,
           scope(() => where(measurable, gradient.mul(factor), 0)),
         )
-        if (isOurs(gradient)) gradient.storage.free(CLIPPED)
+        const left = ours.get(storage)
+        if (left === undefined) continue
+        ours.set(storage, left - 1)
+        if (left === 1) storage.free(CLIPPED)
       }
     return { gradients, norm }
   })
@@ -53,20 +57,29 @@ export function clipGradients(gradients: Map<string, Tensor>, maximumNorm: numbe
 
 const CLIPPED = 'the clipping of its gradients'
 
-/** Scales all gradients in place, if their device supports this. */
-function scaleInPlace(gradients: Map<string, Tensor>, factor: Tensor): boolean {
+/** Scales all gradients in place, in memory that they fill, if their device supports this. */
+function scaleInPlace(gradients: Map<string, Tensor>, memory: readonly Storage[], factor: Tensor): boolean {
   const { kernels, readSync } = deviceOf(factor)
-  if (!kernels.scaleInPlace?.([...gradients.values()], readSync ? factor.dataSync()[0] : factor)) return false
-  for (const [name, { storage, shape, strides }] of gradients)
-    gradients.set(name, new Tensor(storage.move(CLIPPED), shape, strides))
+  const whole = memory.map(storage => new Tensor(storage, [storage.length]))
+  if (!kernels.scaleInPlace?.(whole, readSync ? factor.dataSync()[0] : factor)) return false
+  const moved = new Map(memory.map(storage => [storage, storage.move(CLIPPED)]))
+  for (const [name, { storage, shape, strides, offset }] of gradients)
+    gradients.set(name, new Tensor(moved.get(storage)!, shape, strides, offset))
   return true
 }
 
-/** Returns a function that says whether a tensor fills its memory and is the only one of the given tensors there. */
-function aloneInMemory(xs: readonly Tensor[]): (x: Tensor) => boolean {
-  const uses = new Map<Storage, number>()
-  for (const { storage } of xs) uses.set(storage, (uses.get(storage) ?? 0) + 1)
-  return x => x.isContiguous && x.size === x.storage.length && uses.get(x.storage) === 1
+/** The memory that some of the tensors fill together, without overlaps and gaps, and how many they are. */
+function filledBy(xs: readonly Tensor[]): Map<Storage, number> {
+  const tensors = new Map<Storage, Tensor[]>()
+  for (const x of xs) tensors.set(x.storage, [...(tensors.get(x.storage) ?? []), x])
+  const filled = new Map<Storage, number>()
+  for (const [storage, inside] of tensors) {
+    inside.sort((a, b) => a.offset - b.offset)
+    const ends = inside.map(({ offset, size }) => offset + size)
+    const isNext = ({ isContiguous, offset }: Tensor, i: number) => isContiguous && offset === (ends[i - 1] ?? 0)
+    if (inside.every(isNext) && ends.at(-1) === storage.length) filled.set(storage, inside.length)
+  }
+  return filled
 }
 
 /** Σ x² over all elements of all tensors: the reference for a device's own kernel. */

@@ -172,6 +172,7 @@ export abstract class Optimizer {
   readonly #source: ParameterSource
   readonly #members = new Map<string, Member>()
   readonly #memories = new Map<string, Memory>()
+  #owns: (name: string) => boolean = () => true
 
   /** Name of the algorithm in a saved state. */
   abstract readonly algorithm: string
@@ -261,7 +262,7 @@ export abstract class Optimizer {
     const moves: { parameter: Parameter; memory: Memory; input: UpdateInput }[] = []
     for (const [name, gradient] of gradients) {
       const { parameter, weightDecay, learningRateFactor } = this.#member(name)
-      if (!parameter.trainable) continue
+      if (!parameter.trainable || !this.#owns(name)) continue
       const memory = this.#memory(name, parameter)
       const [step, { slots }] = [memory.steps + 1, memory]
       const rate = learningRate * learningRateFactor
@@ -325,6 +326,27 @@ export abstract class Optimizer {
     }, 'minimize')
   }
 
+  /** The parameters that were given, by name, frozen ones too. */
+  get parameters(): ReadonlyMap<string, Parameter> {
+    return new Map([...this.#members].map(([name, { parameter }]) => [name, parameter]))
+  }
+
+  /**
+   * Restricts the optimizer to some of its parameters: `step` updates only those, and only they have state, also after `loadStateDict`,
+   * which takes the state of all. For processes that divide an optimizer, each of which updates its share: see `shardOptimizer` of `fit`.
+   * Frees the state of the others.
+   * @param isOwn whether this process updates a parameter
+   */
+  restrictTo(isOwn: (name: string) => boolean): void {
+    checkArguments('optimizer.restrictTo(isOwn)', [is.callback], [isOwn])
+    this.#owns = isOwn
+    for (const [name, { slots }] of this.#memories) {
+      if (isOwn(name)) continue
+      for (const { storage } of Object.values(slots)) storage.free('the restriction of its optimizer')
+      this.#memories.delete(name)
+    }
+  }
+
   /** The factor of the learning rate of each parameter that is trainable, by name. */
   get learningRateFactors(): ReadonlyMap<string, number> {
     const trained = [...this.#members].filter(([, { parameter }]) => parameter.trainable)
@@ -339,7 +361,7 @@ export abstract class Optimizer {
     let [state, gradients] = [0, 0]
     for (const [name, { parameter }] of this.#members) {
       if (!parameter.trainable) continue
-      const slots = this.#memories.has(name) ? [] : Object.values(this.#layouts(parameter))
+      const slots = this.#memories.has(name) || !this.#owns(name) ? [] : Object.values(this.#layouts(parameter))
       const each = bytesPerElement(parameter.dtype)
       state += slots.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * bytesPerElement(dtype), 0)
       gradients = inBackward ? Math.max(gradients, parameter.size * each) : gradients + parameter.size * each
@@ -412,6 +434,7 @@ export abstract class Optimizer {
     if (problems.length > 0) throw new OptimizerStateError(problems)
     this.#memories.clear()
     for (const [name, steps, slots] of found) {
+      if (!this.#owns(name)) continue
       const copies = slots.map(([slot, value]) => [slot, new Parameter(copyOf(value))] as const)
       this.#memories.set(name, { steps, slots: Object.fromEntries(copies) })
     }

@@ -21,6 +21,8 @@ export interface Memory {
   read(view: View): Promise<TypedArray>
   /** The same synchronously, if the device supports it. */
   readSync?(view: View): TypedArray
+  /** The elements of a contiguous view where they are, not a copy, if the host can reach them: valid until they are freed. */
+  elements?(view: View): TypedArray
   /** only of a device that computes nothing: memory for values that do not matter */
   reserve?(bytes: number): unknown
   /** false for a device whose tensors have shapes only; default true */

@@ -55,6 +55,9 @@ export interface TrainingParts {
   readonly state: { readonly step: number; readonly batches: object }
 }
 
+/** What is needed to write a checkpoint. */
+export type SavedParts = Omit<TrainingParts, 'optimizer'> & { readonly optimizer: Pick<Optimizer, 'stateDict'> }
+
 /** The names of a checkpoint's files. */
 export const MODEL = 'model.safetensors'
 export const OPTIMIZER = 'optimizer.safetensors'
@@ -68,7 +71,7 @@ export const stepName = (step: number): string => `step-${String(step).padStart(
  * The checkpoint of a training as it is now.
  * @throws TrainingError if a parameter or a moment is not finite, since training cannot continue from such a checkpoint
  */
-export async function checkpointOf({ model, optimizer, average, state }: TrainingParts): Promise<Checkpoint> {
+export async function checkpointOf({ model, optimizer, average, state }: SavedParts): Promise<Checkpoint> {
   const { tensors, values } = optimizer.stateDict()
   const parameters = model.stateDict()
   const findings = [...(await inspectAll('parameter', parameters)), ...(await inspectAll('moment', tensors))]

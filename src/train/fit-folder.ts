@@ -8,6 +8,7 @@ import { type FitOptions, type FitResult, fitInto, fit as fitWithoutFolder, sett
 import type { FitStore } from './fit-store.ts'
 import { keepIn } from './guard/kept.ts'
 import { restoreTraining, returnTo, writeTraining } from './keep.ts'
+import { shardsFor } from './optimizer-shards.ts'
 import { RunFolder } from './run-folder.ts'
 import { EventLog } from './tensorboard.ts'
 
@@ -34,10 +35,12 @@ export type { FitOptions, FitResult } from './fit.ts'
  *   optimizer; BatchError if it belongs to a DataLoader of other data or options
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
-  const { folder, optimizer, average, keepLast, tensorboard, ranks } = settledFit(options)
+  const { folder, optimizer, average, keepLast, tensorboard, ranks, ...settled } = settledFit(options)
   if (folder === undefined) return fitWithoutFolder(options)
   const { model } = options.objective
   const run = new RunFolder(folder)
+  // before a checkpoint is read, so that the state of others takes no memory
+  const shards = shardsFor(optimizer, { ranks, ...settled })
   const restored = async () => {
     const saved = (await run.steps()).at(-1)
     const from = saved ?? 0
@@ -53,7 +56,7 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
   if (!isFirst(ranks)) {
     // rank 0 prepares the folder first
     ranks?.barrier()
-    return fitInto({ ...(await restored()), ...readsOnly }, options)
+    return fitInto({ ...(await restored()), ...readsOnly }, options, shards)
   }
   await run.checkFit()
   if ((await namesIn(folder)).length === 0) await makeFolder(folder, async () => {})
@@ -73,13 +76,13 @@ export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, 
       keep: (problem, step) => keepIn(run, problem, step),
       async save(step, batches) {
         await log.flush()
-        const kept = { model, optimizer, average, state: { step, batches } }
+        const kept = { model, optimizer: shards ?? optimizer, average, state: { step, batches } }
         return (await writeTraining(run, kept, keepLast)).path
       },
       goBack: () => returnTo(run, { model, optimizer, average }, 'the option average'),
     }
     try {
-      return await fitInto(store, options)
+      return await fitInto(store, options, shards)
     } finally {
       await events?.close()
       await log.flush()

@@ -20,6 +20,7 @@ import { runLoop } from './loop.ts'
 import { checkTrainingFits } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { isObjective, type Objective } from './objective.ts'
+import { type OptimizerShards, shardsFor } from './optimizer-shards.ts'
 import type { Inspection } from './step.ts'
 
 /** Options of `fit`. */
@@ -60,6 +61,12 @@ export interface FitOptions<Batch, Examples = unknown> {
    * the callbacks and evaluates, unless the objective divides that too. On cpu and reference. Default: this process has the whole batch
    */
   readonly ranks?: Communicator
+  /**
+   * whether the state of the optimizer is divided among the ranks (ZeRO stage 1, Rajbhandari et al. 2020): each has it for its share of the
+   * parameters, updates those and sends them to the others. The result is the same, bit for bit; a checkpoint has the whole state. Afterwards
+   * the optimizer of each process has its share alone. No effect with one process. Default false
+   */
+  readonly shardOptimizer?: boolean
   /**
    * at intervals, compare the gradient with finite differences of the loss, in float64 on reference. The loss may depend on the
    * parameters, the batch and the default generator, but not on other tensors. False disables the checks
@@ -134,6 +141,7 @@ const fitOptions = {
   parts: is.byDefault(1, is.count),
   inBackward: false,
   ranks: is.optional(member<Communicator>('the processes that openMpi() returns', 'allGather')),
+  shardOptimizer: false,
   guard: optionalGroup(guardSettings),
   examples: undefined,
   evaluateEvery: is.byDefault(0, is.size),
@@ -182,12 +190,13 @@ export interface FitResult {
  *   parameters as they were before the step; with inBackward, some may be updated
  */
 export async function fit<Batch, Examples = unknown>(options: FitOptions<Batch, Examples>): Promise<FitResult> {
-  const { folder, store, optimizer, average, keepLast } = settledFit(options)
+  const { folder, store, optimizer, average, keepLast, ...settled } = settledFit(options)
   if (folder !== undefined)
     throw new Error(
       "fit: the option folder needs Node: import { fit } from 'cocagrad/train'. In a browser give a store: await openBrowserStore('my run')",
     )
-  if (!store) return fitInto(undefined, options)
+  const shards = shardsFor(optimizer, settled)
+  if (!store) return fitInto(undefined, options, shards)
   const { model } = options.objective
   return fitInto(await openFitStore(store, { model, optimizer, average }, keepLast), options)
 }
@@ -245,10 +254,14 @@ function checkInBackward({
   if (guard !== undefined) refuse('guard', guard, 'set guard: false')
 }
 
-/** Trains, and saves to a store if one is given. */
+/**
+ * Trains, and saves to a store if one is given.
+ * @param shards the optimizer, if it is divided among processes
+ */
 export async function fitInto<Batch, Examples>(
   store: FitStore | undefined,
   options: FitOptions<Batch, Examples>,
+  shards?: OptimizerShards,
 ): Promise<FitResult> {
   const { objective, batches, examples } = options
   const {
@@ -283,6 +296,7 @@ export async function fitInto<Batch, Examples>(
       parts,
       inBackward,
       ranks,
+      shards,
     }
     if (ranks) await requireSameTraining(ranks, objective.model, commonTo(learner, { ...settled, from, steps }))
     const guardExamples = guard === undefined || guard.every === 0 ? 0 : guard.examples
@@ -328,7 +342,11 @@ export async function fitInto<Batch, Examples>(
 
 /** What must be the same in every process, as texts. */
 const commonTo = (
-  { optimizer, maximumNorm }: Pick<FitOptions<never>, 'optimizer' | 'maximumNorm'>,
+  {
+    optimizer,
+    maximumNorm,
+    shards,
+  }: Pick<FitOptions<never>, 'optimizer' | 'maximumNorm'> & { readonly shards?: OptimizerShards },
   {
     from,
     steps,
@@ -341,6 +359,7 @@ const commonTo = (
     optimizer.constructor.name,
     optimizer.learningRate,
     maximumNorm,
+    shards !== undefined,
     `${steps}`,
     evaluateEvery,
     checkpointEvery,

@@ -1,10 +1,10 @@
 // The gradient of a batch, whole, in parts, or in parts of several processes.
 
 import type { Communicator } from '../mpi/index.ts'
-import { lossAndGradients } from '../nn/index.ts'
+import { lossAndGradients, type Module } from '../nn/index.ts'
 import { scope } from '../tensor/index.ts'
 import { type Losses, type LossGradients, lossesOf, type Objective, sizeOf, sliceOf } from './objective.ts'
-import { type AccumulateOptions, accumulate, partition, type Reducer, type Steps } from './parallel.ts'
+import { type AccumulateOptions, accumulate, inOrderOf, partition, type Reducer, type Steps } from './parallel.ts'
 import { exchangeOver } from './rank-exchange.ts'
 
 /**
@@ -34,7 +34,7 @@ export function batchGradients<Batch>(
   })
   const weight = cut.reduce((sum, part) => sum + part.weight, 0)
   const own = { size, weight, parts: edges.length }
-  const whole = ranks ? amongRanks(ranks, own) : { start: 0, total: size, weight, exchange: undefined }
+  const whole = ranks ? amongRanks(ranks, objective.model, own) : { start: 0, total: size, weight, exchange: undefined }
   const options: AccumulateOptions = {
     rows: edges.map(({ start, stop }) => ({
       start: whole.start + start,
@@ -43,18 +43,20 @@ export function batchGradients<Batch>(
     })),
     exchange: whole.exchange,
   }
-  if (objective.gradients)
-    return accumulate(cut, ({ slice }, reducer) => objective.gradients!(slice(), reducer), options)
-  return accumulate(
+  const { loss, gradients } = accumulate(
     cut,
-    ({ slice, weight }, reducer) => meanOfParts(objective, slice, weight / Math.max(whole.weight, 1), reducer),
+    ({ slice, weight: own }, reducer) =>
+      objective.gradients?.(slice(), reducer) ??
+      meanOfParts(objective, slice, own / Math.max(whole.weight, 1), reducer),
     options,
   )
+  return { loss, gradients: inOrderOf(objective.model, gradients) }
 }
 
 /** Where the examples of this process are in the whole batch, the weight of the whole, and the exchange with the others. */
 function amongRanks(
   ranks: Communicator,
+  model: Module,
   own: { readonly size: number; readonly weight: number; readonly parts: number },
 ): {
   readonly start: number
@@ -68,7 +70,7 @@ function amongRanks(
     for (let rank = 0; rank < until; rank++) total += values[3 * rank + column]
     return total
   }
-  return { start: sum(0, ranks.rank), total: sum(0), weight: sum(1), exchange: exchangeOver(ranks, sum(2)) }
+  return { start: sum(0, ranks.rank), total: sum(0), weight: sum(1), exchange: exchangeOver(ranks, model, sum(2)) }
 }
 
 /** For a loss that is a mean: the sum over the parts, each weighted by its share of the whole. */
@@ -79,10 +81,11 @@ function* meanOfParts<Batch>(
   reducer: Reducer,
 ): Steps<LossGradients> {
   const own = scope(() => {
-    const { loss, gradients } = lossAndGradients(objective.model, (): Losses => {
+    const of = (): Losses => {
       const losses = Object.entries(lossesOf(objective, part()))
       return Object.fromEntries(losses.map(([name, loss]) => [name, loss.mul(share)])) as unknown as Losses
-    })
+    }
+    const { loss, gradients } = lossAndGradients(objective.model, of, { onGradient: reducer.onGradient })
     return { losses: loss, gradients }
   })
   const { losses, gradients } = yield* reducer.sum(own)

@@ -2,15 +2,11 @@
 
 import { defaultGenerator, seed } from '../tensor/index.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
-import { checkAverages, checkpointOf, type TrainingParts } from './checkpoint-state.ts'
+import { checkAverages, checkpointOf, type SavedParts, type TrainingParts } from './checkpoint-state.ts'
 import type { RunFolder } from './run-folder.ts'
 
 /** Writes a checkpoint, and removes all but the last `keepLast`. @throws as {@link checkpointOf} */
-export async function writeTraining(
-  folder: RunFolder,
-  kept: TrainingParts,
-  keepLast: number,
-): Promise<CheckpointFolder> {
+export async function writeTraining(folder: RunFolder, kept: SavedParts, keepLast: number): Promise<CheckpointFolder> {
   return folder.writeCheckpoint(await checkpointOf(kept), keepLast)
 }
 

@@ -62,7 +62,8 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   let saved = sameSaved(ranks, loop.saved)
   const keep = async () => {
     if (ranks) await requireSameParameters(ranks, learner.objective.model, 'their updates were not rounded alike')
-    if (writes) await save(step)
+    if (learner.shards) await learner.shards.whole(() => save(step))
+    else if (writes) await save(step)
     saved = step
   }
   // every process ends after the same step

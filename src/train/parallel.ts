@@ -6,8 +6,10 @@
 // on the current device. What the parts of this process have together is then exchanged with the other processes at once.
 
 import { concat, noGrad } from '../autograd/index.ts'
+import type { Module } from '../nn/index.ts'
+import { innermost, runIn } from '../tensor/context.ts'
 import { withDraws } from '../tensor/draws.ts'
-import { defaultGenerator, type Shape, sizeOf, storagesIn, type Tensor } from '../tensor/index.ts'
+import { defaultGenerator, deviceOf, type Shape, sizeOf, storagesIn, type Tensor } from '../tensor/index.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { WORDS_PER_UNIFORM } from '../tensor/random.ts'
 
@@ -18,7 +20,7 @@ export type Steps<T> = Generator<Promise<unknown> | undefined, T, void>
 export interface Sums {
   /** by name, with `total` */
   readonly losses: Readonly<Record<string, Tensor>>
-  /** by the names of the parameters */
+  /** by the names of the parameters; of a part, those that `onGradient` of its reducer did not take */
   readonly gradients: ReadonlyMap<string, Tensor>
 }
 
@@ -41,6 +43,11 @@ export interface Reducer {
    * @returns rows of the first tensor
    */
   gather<T>(own: readonly Tensor[], of: (all: readonly Tensor[]) => T): Steps<Gathered<T>>
+  /**
+   * Takes each gradient of this part during its backward pass: give it to `lossAndGradients(model, f, { onGradient })`. The sums are formed
+   * and exchanged while the pass goes on. Undefined where `sum` takes the gradients of the result, which works everywhere
+   */
+  readonly onGradient?: (name: string, gradient: Tensor) => void
   /** The sums over all parts. */
   sum(own: Sums): Steps<Sums>
 }
@@ -51,8 +58,12 @@ export interface Exchange {
   readonly parts: number
   /** The tensors of all processes, each concatenated along its first axis, and how many rows of the first are of processes before this one. */
   gather(own: readonly Tensor[]): { readonly all: readonly Tensor[]; readonly start: number }
-  /** The sums over all processes, with the same bits on each. */
-  sum(own: Sums): Sums
+  /** Takes the gradient of a parameter, once, when it is complete in this process. Its memory may be freed afterwards. */
+  give(name: string, gradient: Tensor): void
+  /** The sums over all processes of losses, and of the gradients that were given, with the same bits on each. */
+  sum(losses: Sums['losses']): Sums
+  /** After an error: what is on its way stays in memory. */
+  abandon(): void
 }
 
 /** The examples start … stop - 1 of a batch of some total size. */
@@ -85,11 +96,18 @@ class Accumulation {
     readonly own: (readonly Tensor[])[]
     result?: { readonly value: unknown; readonly start: number }
   }[] = []
+  /** the parts in this process */
+  readonly #own: number
+  /** the scope around all parts, which owns their sums */
+  readonly #home = innermost()
+  /** of the parts so far; with an exchange those of the last part are given to it instead */
+  readonly #gradients = new Map<string, Tensor>()
+  #losses: Sums['losses'] | undefined
   #sums: Sums | undefined
-  #isSummed = false
 
   constructor(parts: number, exchange: Exchange | undefined) {
     this.parts = exchange?.parts ?? parts
+    this.#own = parts
     this.#exchange = exchange
   }
 
@@ -101,8 +119,28 @@ class Accumulation {
     return {
       parts: this.parts,
       gather: gather as Reducer['gather'],
-      sum: own => this.#sum(own),
+      ...(!this.#isAlone && { onGradient: (name, gradient) => this.#add(part, name, gradient) }),
+      sum: own => this.#sum(part, own),
     }
+  }
+
+  /** Whether there is one part, so that nothing is summed. */
+  get #isAlone(): boolean {
+    return this.#own === 1 && !this.#exchange
+  }
+
+  /** Adds a gradient of a part to those of the parts before. It may share memory with others, so what is kept is a copy. */
+  #add(part: number, name: string, gradient: Tensor): void {
+    const before = this.#gradients.get(name)
+    const isGiven = this.#exchange && part === this.#own - 1
+    const added = () => (before ? before.add(gradient) : isGiven ? gradient : deviceOf(gradient).kernels.copy(gradient))
+    const sum = noGrad(() => runIn(this.#home, added))
+    if (isGiven) {
+      this.#exchange!.give(name, sum)
+      this.#gradients.delete(name)
+      if (before) sum.storage.free('the exchange of gradients')
+    } else this.#gradients.set(name, sum)
+    before?.storage.free('the next part of its batch')
   }
 
   *#gather(part: number, count: number, own: readonly Tensor[], of: (all: readonly Tensor[]) => unknown) {
@@ -124,32 +162,37 @@ class Accumulation {
     return { value: of(all), start }
   }
 
-  *#sum(own: Sums): Steps<Sums> {
-    const before = this.#sums
-    this.#sums = before ? added(before, own) : own
-    const kept = storagesIn(this.#sums)
-    for (const storage of storagesIn([before, own])) if (!kept.has(storage)) storage.free('the next part of its batch')
-    yield undefined
-    if (this.#exchange && !this.#isSummed) {
-      const here = this.#sums
-      this.#sums = this.#exchange.sum(here)
-      for (const storage of storagesIn(here)) storage.free('the exchange of gradients')
+  *#sum(part: number, own: Sums): Steps<Sums> {
+    if (this.#isAlone) this.#sums = own
+    else {
+      for (const [name, gradient] of own.gradients) this.#add(part, name, gradient)
+      const before = this.#losses
+      this.#losses = before ? added(before, own.losses) : own.losses
+      const kept = storagesIn(this.#losses)
+      for (const storage of storagesIn([before, own]))
+        if (!kept.has(storage)) storage.free('the next part of its batch')
     }
-    this.#isSummed = true
+    yield undefined
+    this.#sums ??= this.#exchanged(this.#losses!)
     return this.#sums
+  }
+
+  #exchanged(losses: Sums['losses']): Sums {
+    if (!this.#exchange) return { losses, gradients: this.#gradients }
+    const sums = this.#exchange.sum(losses)
+    for (const storage of storagesIn(losses)) storage.free('the exchange of losses')
+    return sums
   }
 }
 
-/** Adds out of place, because gradients may share memory. */
-const added = (sums: Sums, part: Sums): Sums =>
-  noGrad(() => ({
-    losses: Object.fromEntries(
-      Object.entries(part.losses).map(([name, loss]) => [name, sums.losses[name]?.add(loss) ?? loss]),
-    ),
-    gradients: new Map(
-      [...part.gradients].map(([name, gradient]) => [name, sums.gradients.get(name)?.add(gradient) ?? gradient]),
-    ),
-  }))
+const added = (sums: Sums['losses'], part: Sums['losses']): Sums['losses'] =>
+  noGrad(() => Object.fromEntries(Object.entries(part).map(([name, loss]) => [name, sums[name]?.add(loss) ?? loss])))
+
+/** Gradients in the order of the parameters of a model: those of parts are in the order in which they became complete. */
+export function inOrderOf(model: Module, gradients: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const names = [...model.namedParameters()].map(([name]) => name).filter(name => gradients.has(name))
+  return new Map([...names, ...gradients.keys()].map(name => [name, gradients.get(name)!]))
+}
 
 /**
  * Runs a computation on parts, one after the other in this process: each runs until it waits for the others, and continues when
@@ -172,11 +215,17 @@ export function accumulate<Part, T>(
     const steps = work(part, accumulation.reducer(i))
     return rows ? drawingFor(rows[i], position, steps) : steps
   })
-  for (;;) {
-    const turns = running.map(each => each.next())
-    const ended = turns.filter(({ done }) => done).length
-    if (ended === turns.length) return turns[turns.length - 1].value as T
-    if (ended > 0) throw new Error(`accumulate: ${ended} of ${turns.length} parts ended while the others wait for them`)
+  try {
+    for (;;) {
+      const turns = running.map(each => each.next())
+      const ended = turns.filter(({ done }) => done).length
+      if (ended === turns.length) return turns[turns.length - 1].value as T
+      if (ended > 0)
+        throw new Error(`accumulate: ${ended} of ${turns.length} parts ended while the others wait for them`)
+    }
+  } catch (error) {
+    exchange?.abandon()
+    throw error
   }
 }
 

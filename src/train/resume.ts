@@ -9,6 +9,7 @@ import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { restoreTraining } from './keep.ts'
 import { type Naming, objectiveOf, unloadedModelOf } from './objectives/families.ts'
+import { type RankOptions, shardsFor } from './optimizer-shards.ts'
 import { checkFamily, isFamily } from './run.ts'
 import { RunError, RunFolder } from './run-folder.ts'
 import { checkRunFits } from './run-memory.ts'
@@ -76,7 +77,7 @@ async function goOn(
   const { ranks, onShard } = options
   const data = await openTrainingData(config, skipped, { onShard, ranks })
   const training = prepare(run, config, naming, data, skipped, ranks)
-  const trained = await (steps.includes(step) ? restore(training, step) : fresh(training))
+  const trained = await (steps.includes(step) ? restore(training, step, options) : fresh(training, options))
   if (isFirst(ranks)) {
     // the other ranks read the settings and the checkpoint before these change
     ranks?.barrier()
@@ -86,16 +87,22 @@ async function goOn(
   return advance({ ...training, ...trained }, step, options)
 }
 
-async function restore({ folder, config, batches, naming }: Preparation, step: number): Promise<Trained> {
+async function restore(
+  { folder, config, batches, naming }: Preparation,
+  step: number,
+  ranks: RankOptions,
+): Promise<Trained> {
   const checkpoint = folder.checkpoint(step)
   const state = await checkpoint.readState()
   namingData(config, () => batches.restore(state.batches))
-  const memory = checkRunFits(config, naming)
+  const memory = checkRunFits(config, naming, ranks)
   const model = checkpointing(unloadedModelOf(config), config)
   await checkpoint.loadModel(model)
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
+  // before the checkpoint is read, so that the state of others takes no memory
+  const shards = shardsFor(optimizer, ranks)
   const average = averageFor(model, config)
   await restoreTraining(checkpoint, { optimizer, average }, 'ema in config.json')
-  return { model, objective: objectiveOf(model, config, naming), optimizer, average, memory }
+  return { model, objective: objectiveOf(model, config, naming), optimizer, shards, average, memory }
 }

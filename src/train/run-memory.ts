@@ -9,22 +9,32 @@ import type { RunConfig } from './config.ts'
 import { freezeParts } from './initialize.ts'
 import { countedTraining, demandTraining, type TrainingMemory } from './memory.ts'
 import { modelOf, type Naming, objectiveOf, type RunBatch } from './objectives/families.ts'
+import { ownersOf, type RankOptions } from './optimizer-shards.ts'
 import { averageFor, checkpointing, optimizerFor } from './setup.ts'
 
-/** The memory of a step of a run, on the device of its configuration. */
-function countRun(config: RunConfig, naming: Naming) {
+/**
+ * The memory of a step of a run, on the device of its configuration.
+ * @param ranks the processes that divide its batches, of which the first has the most memory
+ */
+function countRun(config: RunConfig, naming: Naming, { ranks, shardOptimizer }: RankOptions) {
+  const count = ranks?.size ?? 1
+  const batchSize = Math.ceil(config.batchSize / count)
   let algorithm = ''
   const counted = countedTraining(() => {
     const model = checkpointing(modelOf(config), config)
     freezeParts(model, config.freeze)
     const optimizer = optimizerFor(model, config)
     algorithm = optimizer.algorithm
+    if (shardOptimizer && ranks) {
+      const owners = ownersOf(optimizer, count)
+      optimizer.restrictTo(name => owners.get(name) === ranks.rank)
+    }
     return {
       objective: objectiveOf(model, config, naming),
       optimizer,
       average: averageFor(model, config),
-      batch: emptyBatch(config, naming),
-      parts: Math.min(config.accumulate, config.batchSize),
+      batch: emptyBatch({ ...config, batchSize } as RunConfig, naming),
+      parts: Math.min(config.accumulate, batchSize),
       inBackward: config.optimizer.inBackward,
       guardExamples: config.guard.every === 0 ? 0 : config.guard.examples,
     }
@@ -56,21 +66,22 @@ function emptyBatch(config: RunConfig, { classes = [] }: Naming): RunBatch {
 /**
  * Counts the memory of a run before anything is allocated for it. Returns undefined for `reference`, which has no memory of its own, and
  * for features of a frozen encoder, which the training does not compute.
+ * @param ranks the processes that divide its batches
  * @throws OutOfMemoryError if it cannot fit, with the settings that would
  */
-export function checkRunFits(config: RunConfig, naming: Naming): TrainingMemory | undefined {
+export function checkRunFits(config: RunConfig, naming: Naming, ranks: RankOptions = {}): TrainingMemory | undefined {
   if (config.device === 'reference' || ('features' in config && config.features !== undefined)) return undefined
-  const counted = countRun(config, naming)
-  demandTraining(counted, counted.algorithm, config.device, () => adviceFor(config, naming))
+  const counted = countRun(config, naming, ranks)
+  demandTraining(counted, counted.algorithm, config.device, () => adviceFor(config, naming, ranks))
   return counted.memory
 }
 
 type Change = readonly [text: string, config: RunConfig]
 
 /** The settings that would make a run fit, each with what it would need; or all together, if none does alone. */
-function adviceFor(config: RunConfig, naming: Naming): string {
+function adviceFor(config: RunConfig, naming: Naming, ranks: RankOptions): string {
   const limit = memoryLimit(config.device)!
-  const needs = ([, changed]: Change): number => countRun(changed, naming).memory.peak
+  const needs = ([, changed]: Change): number => countRun(changed, naming, ranks).memory.peak
   const { batchSize, accumulate, optimizer } = config
   const changed = (text: string, change: Partial<RunConfig>): Change => [text, { ...config, ...change } as RunConfig]
   const inBackward = {

@@ -10,6 +10,7 @@ import type { RunConfig } from './config.ts'
 import { freezeParts, type Initialization, InitializationError, initializeFrom } from './initialize.ts'
 import { modelOf, objectiveOf } from './objectives/families.ts'
 import { openWeights } from './open-model.ts'
+import { type RankOptions, shardsFor } from './optimizer-shards.ts'
 import { RunFolder } from './run-folder.ts'
 import { checkRunFits } from './run-memory.ts'
 import { averageFor, checkpointing, nameNumbers, optimizerFor } from './setup.ts'
@@ -49,16 +50,16 @@ async function begin(folder: string, config: RunConfig, options: TrainOptions): 
   const data = await openTrainingData(config, skipped, options)
   const named = await nameNumbers(config, data.train, options.onShard)
   const training = prepare(run, named.config, named.naming, data, skipped, options.ranks)
-  const trained = await fresh(training)
+  const trained = await fresh(training, options)
   if (!writes) return advance({ ...training, ...trained }, 0, options)
   await run.create(training.config, training.naming)
   return run.whileTraining(() => advance({ ...training, ...trained }, 0, options))
 }
 
-/** A model with the initial weights of a run. */
-export async function fresh({ config, naming }: Preparation): Promise<Trained> {
+/** A model with the initial weights of a run, and its optimizer, of which ranks may have shares. */
+export async function fresh({ config, naming }: Preparation, ranks: RankOptions = {}): Promise<Trained> {
   const { from: file, fresh, part, architecture } = config
-  const memory = checkRunFits(config, naming)
+  const memory = checkRunFits(config, naming, ranks)
   seed(config.seed)
   const make = () => checkpointing(modelOf(config), config)
   // parameters that are copied are not initialized before
@@ -79,8 +80,9 @@ export async function fresh({ config, naming }: Preparation): Promise<Trained> {
   for (const parameter of model.parameters()) parameter.load()
   freezeParts(model, config.freeze)
   const optimizer = optimizerFor(model, config)
+  const shards = shardsFor(optimizer, ranks)
   const objective = objectiveOf(model, config, naming)
-  return { model, objective, optimizer, average: averageFor(model, config), initialization, memory }
+  return { model, objective, optimizer, shards, average: averageFor(model, config), initialization, memory }
 }
 
 /** The part of a classifier that computes the logits of its classes. */

@@ -11,6 +11,7 @@ import type { LossProblem } from './guard/directional.ts'
 import { type Measured, updateInBackward } from './in-backward.ts'
 import type { StepMetrics } from './metrics.ts'
 import type { Objective } from './objective.ts'
+import type { OptimizerShards } from './optimizer-shards.ts'
 
 /** An objective, and how it is optimized. */
 export interface Learner<Batch> {
@@ -28,6 +29,8 @@ export interface Learner<Batch> {
   readonly inBackward?: boolean
   /** the processes that divide each batch among them; default this one alone */
   readonly ranks?: Communicator
+  /** the optimizer, if its state is divided among the processes; default each has all of it */
+  readonly shards?: OptimizerShards
 }
 
 /** Checks the gradient of a step before the parameters change. Returns how many seconds it took. */
@@ -75,7 +78,7 @@ export async function update<Batch>(
 
 /** Computes all gradients, checks them, and then updates the parameters. */
 async function updateAfterBackward<Batch>(
-  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts, ranks }: Learner<Batch>,
+  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts, ranks, shards }: Learner<Batch>,
   batch: Batch,
   step: number,
   learningRate: number,
@@ -99,7 +102,8 @@ async function updateAfterBackward<Batch>(
       throw new TrainingError(step, findingsOf(ranks, await diagnose(objective, batch)))
     }
     const inspected = await inspect(step, { objective, batch, parts, position })
-    optimizer.step(computed.gradients, learningRate)
+    const divided = shards ?? optimizer
+    divided.step(computed.gradients, learningRate)
     return { values, names, measured, gradientNorm, inspected }
   } finally {
     for (const storage of storagesIn(computed)) storage.free(`step ${step}`)

@@ -25,6 +25,7 @@ import { runLoop } from './loop.ts'
 import type { TrainingMemory } from './memory.ts'
 import type { EvaluationMetrics, GuardMetrics, MetricsLine, StepMetrics } from './metrics.ts'
 import { type Naming, objectiveOf, type RunObjective } from './objectives/families.ts'
+import type { OptimizerShards } from './optimizer-shards.ts'
 import { provenance, recordProvenance } from './provenance.ts'
 import { type HeldOut, openRunData, type Run, type RunData } from './run.ts'
 import type { RunFolder, RunSettings } from './run-folder.ts'
@@ -74,6 +75,12 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
    * alone writes into the folder, checks the gradient and calls the callbacks, `evaluate` among them. Default: this process has the whole batch
    */
   readonly ranks?: Communicator
+  /**
+   * whether the state of the optimizer is divided among the ranks (ZeRO stage 1): each has it for its share of the parameters, updates those
+   * and sends them to the others. The result is the same, bit for bit. The run does not depend on it: it can be resumed without, or by
+   * another number of ranks. Default false
+   */
+  readonly shardOptimizer?: boolean
   /** called once, before the first step */
   readonly onStart?: (start: TrainingStart<F>) => void
   /** called after each step */
@@ -97,6 +104,7 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
 export const trainOptions = {
   signal: undefined,
   ranks: undefined,
+  shardOptimizer: false,
   onStart: undefined,
   onStep: undefined,
   onEvaluation: undefined,
@@ -132,6 +140,8 @@ export interface Trained {
   readonly model: Module
   readonly objective: RunObjective
   readonly optimizer: Optimizer
+  /** the optimizer, if ranks divide its state among them */
+  readonly shards?: OptimizerShards
   readonly average?: ExponentialMovingAverage
   /** of a new model with the weights of another one */
   readonly initialization?: Initialization
@@ -248,7 +258,8 @@ export async function advance(
 }
 
 async function trainFrom(training: Preparation & Trained, from: number, options: TrainOptions): Promise<TrainResult> {
-  const { folder, config, naming, data, model, objective, optimizer, average, initialization, memory } = training
+  const { folder, config, naming, data, model, objective, optimizer, shards, average, initialization, memory } =
+    training
   const { schedule, batches, skipped, steps } = training
   const { signal, ranks, onStart, onStep, onEvaluation, onCheckpoint, onGuard, evaluate } = options
   const writes = isFirst(ranks)
@@ -272,12 +283,14 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
     parts: config.accumulate,
     inBackward: config.optimizer.inBackward,
     ranks,
+    shards,
   }
   const saved = (await folder.steps()).at(-1)
   const save = async (step: number): Promise<CheckpointFolder> => {
     await log?.flush()
     const state = { step, batches: batches.state }
-    const written = await writeTraining(folder, { model, optimizer, average, state }, config.keepLast)
+    const parts = { model, optimizer: shards ?? optimizer, average, state }
+    const written = await writeTraining(folder, parts, config.keepLast)
     onCheckpoint?.({ step, folder: written.path })
     return written
   }
@@ -341,7 +354,11 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
 }
 
 /** @throws RanksDifferError if the processes do not train the same run on the same data; RunConfigError for settings of one process */
-async function requireSame(ranks: Communicator, { config, naming, data, model }: Preparation & Trained, from: number) {
+async function requireSame(
+  ranks: Communicator,
+  { config, naming, data, model, shards }: Preparation & Trained,
+  from: number,
+) {
   if (config.optimizer.inBackward)
     throw new RunConfigError([
       { field: 'optimizer.inBackward', reason: 'updates before the gradients of all ranks are summed: leave it out' },
@@ -352,6 +369,7 @@ async function requireSame(ranks: Communicator, { config, naming, data, model }:
     ])
   const { cocagrad, node, data: fingerprint } = provenance(from, data.train.fingerprint)
   await requireSameTraining(ranks, model, {
+    'the option shardOptimizer': `${shards !== undefined}`,
     'the version': `cocagrad ${cocagrad}, Node ${node}`,
     'the settings': JSON.stringify(config),
     'the data': fingerprint,

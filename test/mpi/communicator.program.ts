@@ -13,6 +13,19 @@ ranks.allReduceSum(doubles)
 const sent = Int32Array.of(rank + 5)
 ranks.broadcast(sent, size - 1)
 const bytes = ranks.allGather(Uint8Array.of(rank, 255)).values
+// more than there is room for at first
+const begun = Array.from({ length: 150 }, (_, i) => (i % 2 ? Float64Array.of(rank * i, 1) : Float32Array.of(rank + i)))
+for (const [i, values] of begun.entries())
+  if (i % 3 === 0) ranks.startBroadcast(values, i % size)
+  else ranks.startAllReduceSum(values)
+const before = ranks.started
+while (!ranks.progress());
+const after = ranks.started
+ranks.startAllReduceSum(begun[1])
+ranks.complete()
+const ring = Float32Array.of(rank)
+if (rank === 0) ranks.receive(ring, size - 1)
+if (rank === size - 1) ranks.send(Float32Array.of(rank, 7).subarray(0, 1), 0)
 
 const thrownBy = (f: () => void) => {
   try {
@@ -39,6 +52,9 @@ if (rank === 0)
       sums: [[...floats], [...doubles]],
       sent: [...sent],
       bytes: [...bytes],
+      begun: begun.slice(0, 6).map(values => [...values]),
+      started: [before, after, ranks.started],
+      ring: [...ring],
       wrong: [wrong instanceof MpiError, wrong.functionName, wrong.message],
       differs: [differs instanceof RanksDifferError, differs.message],
       late: late.message,

@@ -25,7 +25,7 @@ const stepsOf = async (run: string): Promise<StepMetrics[]> =>
   (await readMetrics(run)).filter((line): line is StepMetrics => line.kind === 'step')
 
 describe('cocagrad train under mpirun', { skip }, () => {
-  it('trains as one process does, and is resumed with another number of processes', async () => {
+  it('trains as one process does, with a divided optimizer too, and is resumed with another number of processes', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
     const settings = join(folder, 'settings.json')
     const data = await pictures(folder)
@@ -47,7 +47,7 @@ describe('cocagrad train under mpirun', { skip }, () => {
     const [one, two] = [join(folder, 'one'), join(folder, 'two')]
     const alone = await runRanks(1, CLI, ['train', '--config', settings, '--out', one, '--steps', '9'])
     assert.equal(alone.code, 0, alone.stderr)
-    const together = await runRanks(2, CLI, ['train', '--config', settings, '--out', two])
+    const together = await runRanks(2, CLI, ['train', '--config', settings, '--out', two, '--shard-optimizer'])
     assert.equal(together.code, 0, together.stderr)
     assert.equal(together.stdout.trim().split('\n').length, 1, 'one process reports')
     const resumed = await runRanks(3, CLI, ['train', '--out', two, '--resume', '--steps', '9'])

@@ -118,6 +118,25 @@ for (const on of ['reference', 'cpu'] as const) {
     if (on === 'cpu') assert.equal(given.get('w')!.storage.handle, pointer)
   })
 
+  test(`gradients that fill a memory together are clipped in it, and others are not, on ${on}`, async () => {
+    await device.open(on)
+    for (const stop of [6, 5]) {
+      const whole = device.with(on, () => tensor([1, 2, 3, 4, 5, 6]))
+      const given = new Map([
+        ['last', whole.view([stop - 2], [1], 2)],
+        ['first', whole.view([2, 1], [1, 1])],
+      ])
+      const pointer = whole.storage.handle
+      const maximum = length([1, 2, 3, 4, 5, 6].slice(0, stop)) / 2
+      const { gradients } = clipGradients(given, maximum)
+      assertCloseNumbers(all(gradients), [1.5, 2, 2.5, 3].slice(0, stop - 2).concat([0.5, 1]), 1e-6)
+      const storages = new Set([...gradients.values()].map(({ storage }) => storage))
+      if (stop === 6) assert.throws(() => whole.dataSync(), { name: 'FreedError', by: 'the clipping of its gradients' })
+      else assert.deepEqual(numbers(whole), [1, 2, 3, 4, 5, 6])
+      if (on === 'cpu') assert.deepEqual(stop === 6, storages.size === 1 && [...storages][0].handle === pointer)
+    }
+  })
+
   test(`inside of a tape clipping does not change the gradients, on ${on}`, async () => {
     await device.open(on)
     const x = device.with(on, () => tensor([3, 4]))

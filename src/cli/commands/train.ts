@@ -61,6 +61,7 @@ export interface TrainFlags {
   readonly epochs?: number
   readonly batch?: number
   readonly inBackward?: boolean
+  readonly shardOptimizer?: boolean
   readonly moments?: 'float32' | 'bfloat16' | 'float8'
   readonly clipNorm?: number | 'none'
   readonly guardEvery?: number
@@ -158,6 +159,10 @@ export const trainingOptions = (command: Command): Command =>
       '--in-backward',
       'update each parameter during the backward pass and free its gradient, to need less memory; with --clip-norm none and --guard-every 0',
     )
+    .option(
+      '--shard-optimizer',
+      "under mpirun: divide the optimizer's state among the ranks (ZeRO stage 1), to need less memory; also with --resume",
+    )
     .addOption(
       new Option(
         '--moments <format>',
@@ -234,7 +239,8 @@ export async function trainRun(
   const { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard } = progress
   const hooks = { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard }
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const options = { signal, ranks, ...(isFirst(ranks) ? hooks : {}) }
+    const { shardOptimizer } = flags
+    const options = { signal, ranks, shardOptimizer, ...(isFirst(ranks) ? hooks : {}) }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options, defaults, check))
     } finally {
@@ -270,7 +276,7 @@ async function start(
 }
 
 async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
-  const { out, resume: _, json: __, steps, backend, ...others } = flags
+  const { out, resume: _, json: __, steps, backend, shardOptimizer: ___, ...others } = flags
   const ignored = Object.keys(others).map(flagOf)
   if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ignored: ${ignored.join(', ')}`)
   if (backend !== undefined) await openDevice({ device: 'gpu', backend })

@@ -256,6 +256,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
     read: async view => readSync(view),
     readSync: view => readSync(view),
     capture: f => new CapturedFunction(f, workspace),
+    elements: view => elementsAt(workspace.address(view), view),
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
     memoryLimit: heap.limit,
@@ -269,14 +270,16 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
 
   function readSync(x: View): TypedArray {
     threads.log?.refuse('it reads values of tensors (item, data)')
-    const size = sizeOf(x.shape)
-    const { dtype } = x.storage
-    const pointer = size === 0 || isContiguous(x.shape, x.strides) ? workspace.address(x) : workspace.dense(x)
-    const from = { float32: heap.f32, float64: heap.f64, int32: heap.i32, bool: heap.u8 }[dtype]
-    const first = pointer / bytesPerElement(dtype)
-    const values = from.slice(first, first + size)
+    const isDense = sizeOf(x.shape) === 0 || isContiguous(x.shape, x.strides)
+    const values = elementsAt(isDense ? workspace.address(x) : workspace.dense(x), x).slice()
     workspace.done()
     return values
+  }
+
+  function elementsAt(pointer: number, { shape, storage: { dtype } }: View): TypedArray {
+    const memory = { float32: heap.f32, float64: heap.f64, int32: heap.i32, bool: heap.u8 }[dtype]
+    const first = pointer / bytesPerElement(dtype)
+    return memory.subarray(first, first + sizeOf(shape))
   }
 
   device.kernels = cpuKernels(workspace)

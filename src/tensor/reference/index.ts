@@ -4,6 +4,7 @@
 import type { Device } from '../device.ts'
 import { allocate, dtypeOf, type TypedArray } from '../dtype.ts'
 import { fill } from '../fill.ts'
+import { sizeOf } from '../shape.ts'
 import { Storage, type View } from '../storage.ts'
 import { Tensor } from '../tensor.ts'
 import { referenceKernels } from './kernels.ts'
@@ -43,6 +44,9 @@ export const reference: Device = {
   },
   read: async x => readSync(x),
   readSync,
+  elements({ storage, shape, offset }) {
+    return (storage.handle as TypedArray).subarray(offset, offset + sizeOf(shape))
+  },
   free(handle) {
     use.bytes -= (handle as TypedArray).byteLength
     use.buffers -= 1

@@ -22,7 +22,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { patchGrid } from '../../tensor/sides.ts'
 import type { Losses, LossGradients, Objective } from '../objective.ts'
-import { accumulate, type Gathered, partition, type Reducer, type Steps } from '../parallel.ts'
+import { accumulate, type Gathered, inOrderOf, partition, type Reducer, type Steps } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
 
 /** Options of an `ImageTextObjective`. */
@@ -160,7 +160,8 @@ export function accumulateGradients(
     ids: ids.slice([rows]),
     groups: groups?.slice([rows]),
   }))
-  return accumulate(parts, (part, reducer) => partGradients(model, part, reducer))
+  const { loss, gradients } = accumulate(parts, (part, reducer) => partGradients(model, part, reducer))
+  return { loss, gradients: inOrderOf(model, gradients) }
 }
 
 /** Some rows of a batch. */
@@ -184,13 +185,14 @@ function* partGradients(
   const contrast = compared && (yield* reducer.gather(compared, all => contrastiveOf(model as Contrasting, all)))
   generator.seek(position)
   const part = scope(() => {
-    const { loss, gradients } = lossAndGradients(model, () => {
+    const of = () => {
       const { image, text, logits } = model.lossInputs(images, ids)
       const linear =
         contrast && linearized(model as Contrasting, { image: image!, text: text! }, contrast, reducer.parts)
       const caption = logits && model.captioning!(logits, ids).mul(own.weight.sum().div(weight))
       return model.weigh(linear, caption)
-    })
+    }
+    const { loss, gradients } = lossAndGradients(model, of, { onGradient: reducer.onGradient })
     return { losses: { ...(loss.captioning && { captioning: loss.captioning }) }, gradients }
   })
   const { losses, gradients } = yield* reducer.sum(part)

@@ -84,10 +84,11 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
     const { value: whole } = yield* reducer.gather(items, sums)
     const own = scope(() => {
       const [ofExamples, ofTokens] = items.map((item, i) => item.sum().div(whole[i]))
-      const { loss, gradients } = lossAndGradients(model, () => {
+      const of = () => {
         const { classification, captioning } = model.loss(images, ids, targets, { smoothing: this.#smoothing })
         return model.weigh(classification.mul(ofExamples), captioning?.mul(ofTokens))
-      })
+      }
+      const { loss, gradients } = lossAndGradients(model, of, { onGradient: reducer.onGradient })
       return { losses: { ...loss }, gradients }
     })
     const { losses, gradients } = yield* reducer.sum(own)
