@@ -444,7 +444,7 @@ describe('the page of a checkpoint', { skip }, () => {
     assert.equal(await page.getByRole('combobox').count(), 0)
     await give(page, ['epoch.safetensors', 'tokenizer.json'])
     await page.getByText('Still missing: configuration').waitFor()
-    const name = page.getByRole('combobox', { name: /name of the architecture/ })
+    const name = page.getByRole('combobox', { name: 'architecture', exact: true })
     const use = page.getByRole('button', { name: 'Use it' })
     await name.selectOption('ViT-S-32')
     await use.click()
