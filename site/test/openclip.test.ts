@@ -286,7 +286,7 @@ describe('the page of a checkpoint', { skip }, () => {
     await page.keyboard.press('Control+V')
     await page.getByRole('button', { name: 'Look at image.png' }).waitFor()
     await read(page)
-    await page.getByText('is being read').waitFor({ state: 'detached' })
+    await page.waitForFunction(() => !document.body.innerText.includes('is being read'))
 
     // a field takes the text of what is copied as both
     await copy('both')
@@ -296,9 +296,12 @@ describe('the page of a checkpoint', { skip }, () => {
     assert.equal(await page.getByRole('button', { name: /^Look at/ }).count(), 3)
 
     // a file that is dropped beside the places does not end the page
-    await drop(page, page.getByRole('heading', { level: 1 }), pictureFiles.slice(0, 1))
-    await page.waitForTimeout(500)
-    assert.equal(await page.getByRole('button', { name: /^Look at/ }).count(), 3)
+    const isStopped = (type: string) =>
+      page.evaluate(
+        type => !document.body.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true })),
+        type,
+      )
+    assert.deepEqual([await isStopped('dragover'), await isStopped('drop')], [true, true])
     assert.deepEqual(errors, [])
     await close()
   })
