@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'vite'
 import { type DefaultTheme, defineConfig } from 'vitepress'
+import { isolate } from './isolate.ts'
 import { programs } from './programs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -71,6 +72,8 @@ export default defineConfig({
   description: 'Automatic differentiation in TypeScript, with CoCa as its reference model.',
   base,
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
+  // only in what is built: the server for development sets the headers
+  transformHead: () => [['script', {}, `(${isolate})(${JSON.stringify(base)})`]],
   markdown: { config: programs },
   themeConfig: {
     search: {

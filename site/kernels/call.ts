@@ -7,18 +7,16 @@ import { type OperationName, operations } from './catalogue.ts'
 /** The arguments of a call, the same numbers on every device. */
 export function operandsOf(name: OperationName, shapes: readonly (readonly number[])[]): Tensor[] {
   const { operands } = operations[name]
-  return operands.map(({ ids, isPositive }, i) => {
+  return operands.map(({ ids, values = x => x }, i) => {
     const generator = new Generator(i + 1)
-    if (ids !== undefined) return randint(0, ids, shapes[i], { generator })
-    const x = randn(shapes[i], { generator })
-    return isPositive ? x.abs().add(0.5) : x
+    return ids === undefined ? values(randn(shapes[i], { generator })) : randint(0, ids, shapes[i], { generator })
   })
 }
 
 /** What is run: the operation, or the operation and its gradients. */
 export function callOf(name: OperationName, xs: readonly Tensor[], withGradient: boolean): () => Tensor {
-  const { f, order } = operations[name]
-  if (!withGradient || order === 0) return () => f(xs, cocagrad)
+  const { f } = operations[name]
+  if (!withGradient) return () => f(xs, cocagrad)
   const inputs = xs.filter(x => x.dtype === 'float32')
   let seed: Tensor | undefined
   return () => {

@@ -26,8 +26,11 @@ async function answer(request: Request | StepRequest): Promise<void> {
   post({ kind: 'text', kernels })
 }
 
+const fail = (error: unknown) =>
+  post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+
+// what a framework starts and does not wait for
+globalThis.onunhandledrejection = ({ reason }) => fail(reason)
 globalThis.onmessage = ({ data }: MessageEvent<Request | StepRequest>) => {
-  answer(data).catch((error: unknown) =>
-    post({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }),
-  )
+  answer(data).catch(fail)
 }

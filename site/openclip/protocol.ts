@@ -5,15 +5,18 @@ export interface Files {
   /** open_clip_model.safetensors: a file, or its URL */
   readonly weights: File | string
   /** the texts of open_clip_config.json and tokenizer_config.json */
-  readonly config: string
+  readonly config?: string
   readonly tokenizerConfig?: string
+  /** OpenCLIP's name of it, in place of a configuration */
+  readonly architecture?: string
   /** tokenizer.json, or bpe_simple_vocab_16e6.txt, plain or compressed */
   readonly tokenizer: ArrayBuffer
 }
 
 /** What a checkpoint is, before its weights are read. */
 export interface Summary {
-  readonly family: 'coca' | 'dual-encoder'
+  /** only a CoCa writes captions */
+  readonly kind: 'CoCa' | 'CLIP' | 'SigLIP'
   readonly parameters: number
   /** of the weights in the file */
   readonly bytes: number
@@ -26,6 +29,7 @@ export interface Summary {
   readonly vocabulary: number
 }
 
+/** Words with the probability that the model gives them. */
 export interface Choice {
   readonly text: string
   readonly probability: number

@@ -2,7 +2,7 @@
 
 import { CoCa, device, fromData, noGrad, OutOfMemoryError, scope, type Tensor } from 'cocagrad'
 import { type ImagePixels, normalize, resizeImage, type Tokenizer } from 'cocagrad/data'
-import { type OpenedOpenClip, openOpenClip, parseOpenClipTokenizer } from 'cocagrad/models'
+import { type OpenClipArchitecture, type OpenedOpenClip, openOpenClip, parseOpenClipTokenizer } from 'cocagrad/models'
 import type { Choice, Files, Report, Summary, Token } from './protocol.ts'
 import { gigabytes } from './sizes.ts'
 
@@ -30,13 +30,14 @@ export class Session {
   }
 
   /** Reads all but the weights. */
-  static async open({ weights, config, tokenizer, tokenizerConfig }: Files): Promise<Session> {
+  static async open({ weights, config, architecture, tokenizer, tokenizerConfig }: Files): Promise<Session> {
     const source = typeof weights === 'string' ? new URL(weights) : weights
-    const opened = await openOpenClip({ config, weights: source }, { family: ['coca', 'dual-encoder'] })
+    const options = { family: ['coca', 'dual-encoder'], architecture: architecture as OpenClipArchitecture } as const
+    const opened = await openOpenClip({ config, weights: source }, options)
     const words = await parseOpenClipTokenizer(tokenizer, {
       settings: opened.tokenizerSettings,
       text: opened.config.text,
-      ...(tokenizerConfig !== undefined && { tokenizerConfig: JSON.parse(tokenizerConfig) as unknown }),
+      ...(tokenizerConfig !== undefined && { tokenizerConfig: jsonOf(tokenizerConfig, 'tokenizer_config.json') }),
     })
     const { vocabulary } = opened.config.text
     if (words.vocabularySize > vocabulary)
@@ -47,10 +48,10 @@ export class Session {
   }
 
   get summary(): Summary {
-    const { family, parameterCount, byteCount, config, preprocessing } = this.#opened
+    const { parameterCount, byteCount, config, preprocessing } = this.#opened
     const { size } = preprocessing
     return {
-      family,
+      kind: this.#opened.family === 'coca' ? 'CoCa' : this.#opened.config.contrast === 'sigmoid' ? 'SigLIP' : 'CLIP',
       parameters: parameterCount,
       bytes: byteCount,
       needed: 4 * parameterCount,
@@ -110,7 +111,9 @@ export class Session {
 
   get #captioner(): CoCa {
     if (!(this.#ready instanceof CoCa))
-      throw new Error('This checkpoint is a CLIP: it compares pictures with texts, and writes no captions.')
+      throw new Error(
+        `This checkpoint is a ${this.summary.kind}: it compares pictures with texts, and writes no captions.`,
+      )
     return this.#ready
   }
 
@@ -181,18 +184,23 @@ export class Session {
     })
   }
 
-  /** Zero-shot classification: the softmax of the scaled cosines, most probable first. */
+  /**
+   * Zero-shot classification, most probable first: the softmax of the scaled cosines. A SigLIP says of each label by itself how probable it
+   * is that it fits, the sigmoid of the scaled cosine and a bias.
+   */
   async names(id: number, labels: readonly string[], template: string) {
     if (labels.length === 0) throw new Error('Write at least one label, one a line.')
     const texts = labels.map(label =>
       template.includes('{}') ? template.replaceAll('{}', label) : `${template} ${label}`.trim(),
     )
     const cosines = await this.#cosines(texts, [this.#picture(id)])
-    const scale = await scope(() => noGrad(() => this.#ready.logScale.exp()).item())
-    const greatest = Math.max(...cosines)
-    const weights = Array.from(cosines, cosine => Math.exp(scale * (cosine - greatest)))
-    const total = weights.reduce((sum, weight) => sum + weight, 0)
-    const names = labels.map((text, i) => ({ text, probability: weights[i] / total, cosine: cosines[i] }))
+    const model = this.#ready
+    const probabilities = await scope(async () => {
+      const logits = noGrad(() => fromData(cosines, [labels.length]).mul(model.logScale.exp()))
+      const bias = model instanceof CoCa ? undefined : model.logitBias
+      return noGrad(() => (bias ? logits.add(bias).sigmoid() : logits.softmax())).data()
+    })
+    const names = labels.map((text, i) => ({ text, probability: probabilities[i], cosine: cosines[i] }))
     return names.sort((a, b) => b.probability - a.probability)
   }
 
@@ -202,6 +210,14 @@ export class Session {
     if (this.#pictures.size === 0) throw new Error('Add a few pictures first.')
     const cosines = await this.#cosines([text], [...this.#pictures.values()])
     return new Map(Array.from(this.#pictures.keys(), (id, i) => [id, cosines[i]]))
+  }
+}
+
+function jsonOf(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Error(`${file} is not JSON: ${(error as Error).message}`)
   }
 }
 

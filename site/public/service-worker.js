@@ -1,8 +1,16 @@
 // Gives every response the headers that make the page cross-origin isolated, which threads with shared memory need, on hosts that
 // cannot set headers; and keeps what was loaded, so that the site opens without a network. Files under assets/ have a hash in their
-// name and never change; everything else is loaded anew if the network answers.
+// name and never change; everything else is loaded anew if the network answers. Of a page that was opened once it keeps what its scripts
+// load later too, such as its threads, unless the browser is to save data.
 
 const CACHE = 'cocagrad-site'
+
+/** Names of files with a hash, in a script that loads them. */
+const NAMES = /["'`]((?:\.{0,2}\/|assets\/)[\w@./-]*[.-][\w-]{8}\.(?:js|css|wasm|json))["'`]/g
+/** The scripts of every page, which name those of all pages. */
+const COMMON = /\/(?:app|theme|framework)\.[\w-]{8}\.js$/
+/** Milliseconds for the page's own requests, before those for later. */
+const PAUSE = 2000
 
 self.addEventListener('install', () => self.skipWaiting())
 self.addEventListener('activate', event => event.waitUntil(self.clients.claim()))
@@ -17,15 +25,24 @@ function isolated(response) {
   return new Response(response.body, { status, statusText, headers })
 }
 
-async function answer(request) {
+async function fetched(request, cache) {
+  const response = await fetch(request)
+  // without space left the page works, but not without a network
+  if (response.ok && response.status === 200) await cache.put(request, response.clone()).catch(() => {})
+  return response
+}
+
+async function answer(event) {
+  const { request } = event
+  const { pathname } = new URL(request.url)
   const cache = await caches.open(CACHE)
-  const isFixed = new URL(request.url).pathname.includes('/assets/')
+  const isFixed = pathname.includes('/assets/')
   const kept = isFixed ? await cache.match(request) : undefined
   if (kept) return isolated(kept)
   try {
-    const response = await fetch(request)
-    // without space left the page works, but not without a network
-    if (response.ok && response.status === 200) await cache.put(request, response.clone()).catch(() => {})
+    const response = await fetched(request, cache)
+    // a page that is only linked is loaded ahead, but not for a script
+    if (isFixed && /script|worker/.test(request.destination)) event.waitUntil(keepLater([request.url]))
     return isolated(response)
   } catch (error) {
     const old = await cache.match(request, { ignoreSearch: true })
@@ -34,8 +51,42 @@ async function answer(request) {
   }
 }
 
+/** The files that were looked at for later. */
+const seen = new Set()
+let keeping = Promise.resolve()
+
+/** Keeps files, and what they load, one after the other. */
+function keepLater(urls) {
+  keeping = keeping.then(async () => {
+    const wanted = new Set(urls.filter(url => !seen.has(url)))
+    if (wanted.size === 0 || navigator.connection?.saveData) return
+    await new Promise(resolve => setTimeout(resolve, PAUSE))
+    const cache = await caches.open(CACHE)
+    // a set is walked in the order in which it grows
+    for (const url of wanted) for (const name of await namesIn(url, cache).catch(() => [])) wanted.add(name)
+  })
+  return keeping
+}
+
+/** Keeps a file. @returns the files that it names */
+async function namesIn(url, cache) {
+  if (seen.has(url)) return []
+  const response = (await cache.match(url)) ?? (await fetched(url, cache))
+  seen.add(url)
+  if (!url.endsWith('.js') || COMMON.test(url)) return []
+  const text = await response.text()
+  const names = Array.from(
+    text.matchAll(NAMES),
+    ([, name]) => new URL(name, name.startsWith('assets/') ? self.registration.scope : url).href,
+  )
+  // a page has another script for those who come to it by a link
+  return url.endsWith('.lean.js') ? [...names, url.replace('.lean.js', '.js')] : names
+}
+
 self.addEventListener('fetch', event => {
   const { request } = event
-  if (request.method === 'GET' && new URL(request.url).origin === self.location.origin)
-    event.respondWith(answer(request))
+  if (request.method === 'GET' && new URL(request.url).origin === self.location.origin) event.respondWith(answer(event))
 })
+
+// what a page loaded before this worker controlled it
+self.addEventListener('message', event => event.waitUntil(keepLater(event.data)))

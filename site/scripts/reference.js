@@ -446,4 +446,25 @@ await writeFile(
     ),
   ),
 )
+// for the page of kernels: the first sentence of each operation
+const sentenceOf = declaration => {
+  const comments = [declaration, ...signaturesOf(declaration)].map(({ comment }) => comment?.summary ?? [])
+  const written = comments.find(summary => summary.length > 0) ?? []
+  const [text] = written
+    .map(({ text }) => text.replaceAll('`', ''))
+    .join('')
+    .split('\n\n')
+  return (/^.*?(?<!\bal)\.(?=\s+[A-Z]|$)/s.exec(text)?.[0] ?? text).replaceAll(/\s+/g, ' ')
+}
+await writeFile(
+  `${out}operations.json`,
+  JSON.stringify(
+    Object.fromEntries(
+      Array.from(operations, ([name, { declaration, page, id }]) => [
+        name,
+        { about: sentenceOf(declaration), page: `/reference/${page}.html#${id}`, group: capital(titleOf(page)) },
+      ]),
+    ),
+  ),
+)
 console.log(`reference: ${names.length} names on ${pages.size} pages`)

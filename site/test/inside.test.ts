@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { Browser, Page } from 'playwright-core'
 import { launch, missing } from '../../test/browser/chromium.ts'
-import { dist, isBuilt, open, serve } from './site.ts'
+import { dist, isBuilt, isLong, open, serve } from './site.ts'
 
 const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
 
@@ -238,6 +238,20 @@ describe('the pages that look inside', { skip }, () => {
       await text.getByText('(func $softmax').waitFor()
       assert.match((await text.textContent()) ?? '', /f32x4|v128/)
 
+      // found by its name among all of the library, with the sentence of its docstring
+      const table = page.getByRole('group', { name: 'Operations' })
+      assert.ok((await table.getByRole('button').count()) > 180)
+      await page.getByLabel(/^find among/).fill('attentionw')
+      assert.deepEqual(await table.getByRole('button').allTextContents(), ['attentionWeights'])
+      await table.getByRole('button').click()
+      await page.getByText('over the keys that a query may attend to').waitFor()
+      await page.getByText('Called here with a causal mask.').waitFor()
+      await text
+        .getByText(/\(func \$/)
+        .first()
+        .waitFor()
+      await page.getByLabel(/^find among/).fill('')
+
       await page.getByRole('button', { name: 'relu', exact: true }).click()
       await page.getByText('One kernel runs').waitFor()
       await page.getByLabel('and its gradients').check()
@@ -287,6 +301,38 @@ describe('the pages that look inside', { skip }, () => {
         // of random pairs, with the mean over tokens of ln 64 twice and more than ln 32
         assert.ok(Number(cells.at(-2)) > 8 && Number(cells.at(-1)) < Number(cells.at(-2)), `${name} learns: ${cells}`)
       }
+      assert.deepEqual(errors, [])
+      await close()
+    })
+
+    test('a framework that fails says so in its row, and the next one runs', async () => {
+      // without a service worker, which answers before the test does
+      const context = await browser.newContext({ serviceWorkers: 'block' })
+      await context.route('**/assets/cocagrad-*.js', route => route.abort())
+      const page = await context.newPage()
+      page.setDefaultTimeout(120_000)
+      await page.goto(`${url}kernels.html`)
+      await page.getByLabel('jax-js, wasm').uncheck()
+      await page.getByRole('button', { name: 'Run the steps' }).click()
+      await page.getByRole('button', { name: 'Run the steps' }).waitFor()
+      const cells = (name: string) =>
+        page.getByRole('row').filter({ hasText: name }).getByRole('cell').allTextContents()
+      const [failed, ran] = [await cells('cocagrad, cpu'), await cells('TensorFlow.js, wasm')]
+      assert.match(failed.join(), /^Failed to fetch .*cocagrad/)
+      assert.ok(ran.length === 5 && Number(ran[0]) > 0, ran.join())
+      await context.close()
+    })
+
+    test('the WebGPU contenders run on a software adapter, with the same losses', { skip: !isLong }, async () => {
+      const { page, errors, close } = await opened('kernels.html')
+      for (const name of ['TensorFlow.js, wasm', 'jax-js, wasm']) await page.getByLabel(name).uncheck()
+      for (const name of ['cocagrad, gpu', 'TensorFlow.js, webgpu', 'jax-js, webgpu'])
+        await page.getByLabel(name).check()
+      await page.getByRole('button', { name: 'Run the steps' }).click()
+      await page.getByRole('button', { name: 'Run the steps' }).waitFor({ timeout: 1_200_000 })
+      await page.getByRole('status', { name: 'Losses' }).getByText('The losses agree').waitFor()
+      for (const name of ['cocagrad, gpu', 'TensorFlow.js, webgpu', 'jax-js, webgpu'])
+        assert.equal(await page.getByRole('row').filter({ hasText: name }).getByRole('cell').count(), 5, name)
       assert.deepEqual(errors, [])
       await close()
     })

@@ -1,92 +1,44 @@
-// The page of a checkpoint as a person uses it, with a small CoCa of OpenCLIP's architecture and random weights that the test makes. What the
-// page says is compared with what Node computes from the same files.
+// The page of a checkpoint as a person uses it, with a small CoCa and CLIP of OpenCLIP's architecture, and a SigLIP with the smallest image tower
+// that there is. What the page says is compared with what Node computes from the same files.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { encode } from 'fast-png'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Locator, Page } from 'playwright-core'
 import { noGrad } from '../../src/autograd/index.ts'
-import { ClipTokenizer, decodeImage, normalize } from '../../src/data/index.ts'
-import { CoCa } from '../../src/models/index.ts'
-import { fromOpenClipConfig, openClip, saveOpenClip } from '../../src/openclip/index.ts'
-import { device, fromData, seed } from '../../src/tensor/index.ts'
+import { decodeImage, normalize } from '../../src/data/index.ts'
+import { DualEncoder } from '../../src/models/index.ts'
+import { withoutAllocation } from '../../src/nn/index.ts'
+import { openClipArchitectures } from '../../src/openclip/architectures.ts'
+import { fromClipConfig, openClip, type Preprocessing } from '../../src/openclip/index.ts'
+import { device, fromData } from '../../src/tensor/index.ts'
 import { launch, missing } from '../../test/browser/chromium.ts'
+import {
+  CONTEXT,
+  clipWords,
+  FILES,
+  pictures,
+  serveWeights,
+  writeCheckpoint,
+  writeClip,
+  writeSigLip,
+  writeUnnamed,
+} from './checkpoints.ts'
 import { isBuilt, open, serve } from './site.ts'
 
 const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
-const SIDE = 32
-const CONTEXT = 12
 
-/** A picture of a gradient, as the bytes of a PNG. */
-function png(hue: number): Buffer {
-  const [width, height] = [50, 40]
-  const data = new Uint8Array(width * height * 3)
-  for (let p = 0; p < width * height; p++)
-    data.set([(hue * (p % width)) % 256, (5 * Math.floor(p / width) + hue) % 256, 255 - hue], 3 * p)
-  return Buffer.from(encode({ width, height, data, channels: 3 }))
-}
-const pictures = [png(3), png(90), png(200)]
-
-/** Writes a folder as OpenCLIP releases it. */
-async function writeCheckpoint(folder: string): Promise<void> {
-  const tokenizer = ClipTokenizer.fromMerges('#version: 0.2\na t</w>\nc at</w>\nd o\ndo g</w>\np h\n')
-  const tower = { context_length: CONTEXT, vocab_size: tokenizer.vocabularySize, width: 32, heads: 4, layers: 2 }
-  const vision = { image_size: SIDE, patch_size: 8, width: 32, head_width: 8, layers: 2 }
-  seed(5)
-  const model = new CoCa(
-    fromOpenClipConfig({
-      embed_dim: 32,
-      vision_cfg: {
-        ...vision,
-        attentional_pool: true,
-        attn_pooler_queries: 5,
-        attn_pooler_heads: 4,
-        output_tokens: true,
-      },
-      text_cfg: { ...tower, embed_cls: true, output_tokens: true },
-      multimodal_cfg: tower,
-      custom_text: true,
-    }),
-  )
-  // so that some tokens are far more probable than others
-  const { weight } = model.multimodal.output
-  weight.assign(noGrad(() => weight.mul(12)))
-  await saveOpenClip(folder, { model, tokenizer })
-}
-
-const FILES = ['open_clip_model.safetensors', 'open_clip_config.json', 'tokenizer.json']
-
-/**
- * Another server with the weights and the configuration of a folder, which sends parts.
- * @param stalls whether it sends the header of the weights and then nothing
- */
-async function serveWeights(folder: string, { stalls = false } = {}) {
-  /** lengths of the parts */
-  const sent: number[] = []
-  const server = createServer(async (request, response) => {
-    const headers = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'content-range' }
-    const name = (request.url ?? '').slice(1)
-    if (!FILES.slice(0, 2).includes(name)) return response.writeHead(404, headers).end()
-    const bytes = await readFile(join(folder, name))
-    const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '')?.map(Number) ?? []
-    if (last === undefined) return response.writeHead(200, headers).end(bytes)
-    if (stalls && first > 0) return
-    const part = bytes.subarray(first, last + 1)
-    sent.push(part.length)
-    const range = `bytes ${first}-${first + part.length - 1}/${bytes.length}`
-    return response.writeHead(206, { ...headers, 'content-range': range }).end(part)
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const end = () => {
-    server.closeAllConnections()
-    server.close()
-  }
-  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, sent, end }
+/** Drags files or folders of this computer to a place, and drops them. */
+async function drop(page: Page, place: Locator, files: readonly string[]): Promise<void> {
+  const box = (await place.boundingBox())!
+  const client = await page.context().newCDPSession(page)
+  const data = { items: [], files: [...files], dragOperationsMask: 1 }
+  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+    await client.send('Input.dispatchDragEvent', { type, x: box.x + box.width / 2, y: box.y + 5, data })
+  await client.detach()
 }
 
 describe('the page of a checkpoint', { skip }, () => {
@@ -94,10 +46,14 @@ describe('the page of a checkpoint', { skip }, () => {
   let server: Server
   let url: string
   let folder: string
+  let pictureFiles: string[]
   before(async () => {
     await device.use('cpu')
     folder = await mkdtemp(join(tmpdir(), 'openclip-'))
     await writeCheckpoint(folder)
+    pictureFiles = pictures.map((_, i) => join(folder, 'pictures', `picture ${i}.png`))
+    await mkdir(join(folder, 'pictures'))
+    await Promise.all(pictures.map((bytes, i) => writeFile(pictureFiles[i], bytes)))
     browser = await launch(['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'])
     ;({ url, server } = await serve())
   })
@@ -119,17 +75,33 @@ describe('the page of a checkpoint', { skip }, () => {
       .getByLabel('Choose pictures')
       .setInputFiles(pictures.map((buffer, i) => ({ name: `picture ${i}.png`, mimeType: 'image/png', buffer })))
 
-  /** The model in Node, and its pictures. */
+  /** The CoCa in Node, and its pictures. */
   async function inNode() {
-    const { model, preprocessing, tokenizerFiles } = await openClip(folder)
-    const tokenizer = ClipTokenizer.fromJSON(JSON.parse(await readFile(tokenizerFiles[0], 'utf8')))
-    const images = await Promise.all(
-      pictures.map(async bytes => {
-        const { pixels } = await decodeImage(bytes, { size: SIDE })
-        return fromData(normalize(pixels, preprocessing.mean, preprocessing.std), [1, 3, SIDE, SIDE])
+    const { model, preprocessing } = await openClip(folder)
+    const images = await Promise.all(pictures.map(bytes => imageOf(bytes, preprocessing)))
+    return { model, tokenizer: clipWords, images }
+  }
+
+  async function imageOf(bytes: Buffer, { size, resize, mean, std }: Preprocessing) {
+    const pixels = resize === 'squash' ? 'squash' : 'upright'
+    const decoded = await decodeImage(bytes, { size, pixels })
+    return fromData(normalize(decoded.pixels, mean, std), [1, 3, size as number, size as number])
+  }
+
+  /** What the page says of a picture beside some labels, in their order. */
+  async function namesOf(page: Page, labels: readonly string[]) {
+    await page.getByLabel('labels').fill(labels.join('\n'))
+    await page.getByLabel('sentence').fill('a {}')
+    await page.getByRole('button', { name: 'Compare' }).click()
+    const list = page.getByRole('list', { name: 'Labels, most probable first' }).getByRole('listitem')
+    await list.first().waitFor()
+    return Promise.all(
+      labels.map(async label => {
+        const line = (await list.filter({ hasText: label }).textContent()) ?? ''
+        const [, percent, cosine] = /([\d.]+) %\s*cosine (-?[\d.]+)/.exec(line) ?? []
+        return { percent: Number(percent), cosine: Number(cosine) }
       }),
     )
-    return { model, tokenizer, images }
   }
 
   const shownTokens = async (page: Page) => {
@@ -288,6 +260,207 @@ describe('the page of a checkpoint', { skip }, () => {
     await page.getByRole('button', { name: 'Remove camera 1.png' }).click()
     assert.equal(await page.getByRole('button', { name: 'Look at' }).count(), 0)
     assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('a folder that is dropped is a checkpoint, and pictures can be dropped and pasted', async () => {
+    const { page, errors, close } = await opened()
+    const drops = page.locator('.drop')
+    await drop(page, drops.first(), [folder])
+    await page.getByText('0.1 million').waitFor()
+    await drop(page, drops.first(), pictureFiles.slice(0, 2))
+    await page.getByRole('button', { name: 'Look at picture 1.png' }).waitFor()
+
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    const copy = (kind: 'picture' | 'both') =>
+      page.evaluate(
+        async ([base64, kind]) => {
+          const blob = await (await fetch(`data:image/png;base64,${base64}`)).blob()
+          const text = new Blob(['a cat'], { type: 'text/plain' })
+          const item = new ClipboardItem({ 'image/png': blob, ...(kind === 'both' && { 'text/plain': text }) })
+          await navigator.clipboard.write([item])
+        },
+        [pictures[2].toString('base64'), kind] as const,
+      )
+    await copy('picture')
+    await page.keyboard.press('Control+V')
+    await page.getByRole('button', { name: 'Look at image.png' }).waitFor()
+    await read(page)
+    await page.waitForFunction(() => !document.body.innerText.includes('is being read'))
+
+    // a field takes the text of what is copied as both
+    await copy('both')
+    await page.getByLabel('sentence').fill('')
+    await page.getByLabel('sentence').press('Control+V')
+    assert.equal(await page.getByLabel('sentence').inputValue(), 'a cat')
+    assert.equal(await page.getByRole('button', { name: /^Look at/ }).count(), 3)
+
+    // a file that is dropped beside the places does not end the page
+    const isStopped = (type: string) =>
+      page.evaluate(
+        type => !document.body.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true })),
+        type,
+      )
+    assert.deepEqual([await isStopped('dragover'), await isStopped('drop')], [true, true])
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('files that are dropped in the wrong place or of the wrong kind are named, with what to do', async () => {
+    const { page, close } = await opened()
+    const drops = page.locator('.drop')
+    const alert = page.getByRole('alert')
+    await drop(page, drops.first(), [pictureFiles[0]])
+    await alert.getByText('picture 0.png is a picture: add it under “Your pictures”').waitFor()
+    const torch = join(folder, 'pictures', 'open_clip_pytorch_model.bin')
+    await writeFile(torch, 'PK')
+    await drop(page, drops.first(), [torch])
+    await alert.getByText('is a file of PyTorch, and this page reads safetensors').waitFor()
+    await rm(torch)
+    await drop(page, drops.nth(1), [join(folder, FILES[0])])
+    await alert.getByText(`${FILES[0]} is not a picture`).waitFor()
+
+    const text = {
+      name: 'model.safetensors',
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.from('<!doctype html>'),
+    }
+    await page.getByLabel('Choose files').setInputFiles(text)
+    await give(page, FILES.slice(1))
+    await alert.getByText(/^model\.safetensors: .*(header|bytes)/).waitFor()
+    await page.getByRole('button', { name: 'Begin again' }).click()
+    assert.equal(await page.getByText('is missing').count(), 3)
+    await close()
+  })
+
+  test('a URL without weights is told by its reason, and not asked for in vain', async t => {
+    const { address, end } = await serveWeights(folder)
+    t.after(end)
+    const { page, close } = await opened()
+    const look = async (url: string) => {
+      await page.getByLabel('or the URL').fill(url)
+      await page.getByRole('button', { name: 'Look', exact: true }).click()
+    }
+    const alert = page.getByRole('alert')
+    await look(`${address}none.safetensors`)
+    await alert.getByText('the server answers 404').waitFor()
+    await look(`${url}openclip-model.html`)
+    await alert.getByText('is a web page, not a file of weights').waitFor()
+    await look('http://127.0.0.1:9/open_clip_model.safetensors')
+    await alert.getByText('there is no such server, or it does not let this page read its files (CORS)').waitFor()
+    assert.equal(await page.getByText('is missing').count(), 3, 'nothing is taken from these')
+    await look(`${address}${FILES[0]}`)
+    await page.getByText('Still missing: vocabulary').waitFor()
+    assert.equal(await alert.count(), 0)
+    await close()
+  })
+
+  test('a camera that is forbidden or not there is told', async () => {
+    const { page, close } = await opened()
+    for (const [name, said] of [
+      ['NotAllowedError', 'allow it in the address bar'],
+      ['NotFoundError', 'No camera was found'],
+    ] as const) {
+      await page.evaluate(name => {
+        navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', name))
+      }, name)
+      await page.getByRole('button', { name: 'Use the camera' }).click()
+      await page.getByRole('alert').getByText(said).waitFor()
+    }
+    await close()
+  })
+
+  test('a CLIP compares names as Node does, and offers no caption', async () => {
+    const clip = join(folder, 'clip')
+    await writeClip(clip)
+    const { page, errors, close } = await opened()
+    await drop(page, page.locator('.drop').first(), [clip])
+    await page.getByText('CLIP', { exact: true }).waitFor()
+    await addPictures(page)
+    await read(page)
+    await page.getByText('writes no captions').waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Write a caption' }).count(), 0)
+    const { model, preprocessing } = await openClip(clip, { family: 'dual-encoder' })
+    const labels = ['cat', 'dog', 'ph']
+    const shown = await namesOf(page, labels)
+    const ids = fromData(
+      clipWords.tokenize(
+        labels.map(label => `a ${label}`),
+        CONTEXT,
+      ),
+      [3, CONTEXT],
+    )
+    const image = await imageOf(pictures[0], preprocessing)
+    const cosines = noGrad(() => model.encodeImage(image).matmul(model.encodeText(ids).transpose(0, 1)).reshape([3]))
+    const shares = noGrad(() => cosines.mul(model.logScale.exp()).softmax()).dataSync()
+    for (const [i, { percent, cosine }] of shown.entries()) {
+      assert.ok(Math.abs(cosine - cosines.dataSync()[i]) < 0.001, `${labels[i]}: ${cosine}`)
+      assert.ok(Math.abs(percent - 100 * shares[i]) < 0.2, `${labels[i]}: ${percent} %`)
+    }
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('a SigLIP gives each name a probability of its own, as Node does', async () => {
+    const siglip = join(folder, 'siglip')
+    const tokenizer = await writeSigLip(siglip)
+    const { page, errors, close } = await opened()
+    await give(
+      page,
+      FILES.map(name => join('siglip', name)),
+    )
+    await page.getByRole('alert').getByText('put the tokenizer_config.json of the model beside it').waitFor()
+    await give(page, [join('siglip', 'tokenizer_config.json')])
+    await page.getByText('SigLIP', { exact: true }).waitFor()
+    await addPictures(page)
+    await read(page)
+    await page.getByText('writes no captions').waitFor()
+    const labels = ['cat', 'photo', 'dog']
+    const { model, preprocessing } = await openClip(siglip, { family: 'dual-encoder' })
+    const shown = await namesOf(page, labels)
+    const ids = fromData(
+      tokenizer.tokenize(
+        labels.map(label => `a ${label}`),
+        CONTEXT,
+      ),
+      [3, CONTEXT],
+    )
+    const image = await imageOf(pictures[0], preprocessing)
+    const cosines = noGrad(() => model.encodeImage(image).matmul(model.encodeText(ids).transpose(0, 1)).reshape([3]))
+    const each = noGrad(() => cosines.mul(model.logScale.exp()).add(model.logitBias!).sigmoid()).dataSync()
+    for (const [i, { percent, cosine }] of shown.entries()) {
+      assert.ok(Math.abs(cosine - cosines.dataSync()[i]) < 0.001, `${labels[i]}: ${cosine}`)
+      assert.ok(Math.abs(percent - 100 * each[i]) < 0.1, `${labels[i]}: ${percent} % and ${100 * each[i]} %`)
+    }
+    assert.ok(
+      shown.every(({ percent }) => percent < 10),
+      'no share of 100 %',
+    )
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('weights without a configuration open by the name of their architecture', async () => {
+    const weights = join(folder, 'epoch.safetensors')
+    await writeUnnamed(weights, 'ViT-S-32-alt')
+    const { page, close } = await opened()
+    assert.equal(await page.getByRole('combobox').count(), 0)
+    await give(page, ['epoch.safetensors', 'tokenizer.json'])
+    await page.getByText('Still missing: configuration').waitFor()
+    const name = page.getByRole('combobox', { name: 'architecture', exact: true })
+    const use = page.getByRole('button', { name: 'Use it' })
+    await name.selectOption('ViT-S-32')
+    await use.click()
+    await page
+      .getByRole('alert')
+      .getByText(/epoch\.safetensors: /)
+      .waitFor()
+    await name.selectOption('ViT-S-32-alt')
+    await use.click()
+    await page.getByText('CLIP', { exact: true }).waitFor()
+    const count = withoutAllocation(() => new DualEncoder(fromClipConfig(openClipArchitectures['ViT-S-32-alt'])))
+    await page.getByText(`${(count.parameterCount() / 1e6).toFixed(1)} million`).waitFor()
+    await rm(weights)
     await close()
   })
 

@@ -26,13 +26,19 @@ export const isBuilt = existsSync(join(dist, 'index.html'))
 /** The path that the site was built for. */
 const base = async () => /href="([^"]*)favicon\.svg"/.exec(await readFile(join(dist, 'index.html'), 'utf8'))?.[1] ?? '/'
 
-/** The files alone: a host that sets no headers. */
-export async function serve(): Promise<{ readonly url: string; readonly server: Server }> {
+/**
+ * The files alone: a host that sets no headers.
+ * @param wait awaited before a file is sent, by its path
+ */
+export async function serve(
+  wait: (path: string) => Promise<void> | undefined = () => undefined,
+): Promise<{ readonly url: string; readonly server: Server }> {
   const root = await base()
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url ?? '/', 'http://host').pathname)
     const inside = path.startsWith(root) ? path.slice(root.length) : 'outside'
     const file = join(dist, inside === '' || inside.endsWith('/') ? `${inside}index.html` : inside)
+    await wait(inside)
     try {
       const bytes = await readFile(file)
       response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' }).end(bytes)
@@ -47,7 +53,7 @@ export async function serve(): Promise<{ readonly url: string; readonly server: 
   })
 }
 
-/** Opens a page; what its console says of errors is collected. */
+/** Opens a page, until it is loaded again for threads; what its console says of errors is collected. */
 export async function open(
   browser: Browser,
   url: string,
@@ -61,6 +67,7 @@ export async function open(
   })
   page.on('pageerror', error => errors.push(String(error)))
   await page.goto(url)
+  await page.waitForFunction(() => globalThis.crossOriginIsolated)
   return { page, errors, close: () => context.close() }
 }
 

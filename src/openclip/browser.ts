@@ -1,5 +1,6 @@
 // The part of openclip that opens checkpoints in a browser.
 
+export { type OpenClipArchitecture, openClipArchitectureNames } from './architectures.ts'
 export {
   type OpenClipFiles,
   type OpenedOpenClip,

@@ -1,12 +1,7 @@
 // OpenCLIP's checkpoints: conversion of configurations and names, reading and writing of folders, and the comparison of a
 // model's results with those of another implementation.
 
-export {
-  architectureProblem,
-  isArchitecture,
-  type OpenClipArchitecture,
-  openClipArchitectureNames,
-} from './architectures.ts'
+export { architectureProblem, isArchitecture } from './architectures.ts'
 export * from './browser.ts'
 export { loadOpenClip, type OpenClip, type OpenClipContents, openClip, saveOpenClip } from './checkpoint.ts'
 export { GoldenError } from './golden.ts'

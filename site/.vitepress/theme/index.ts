@@ -1,13 +1,15 @@
 import type { Theme } from 'vitepress'
 import DefaultTheme from 'vitepress/theme-without-fonts'
-import Program from '../../repl/Program.vue'
-import { isolate } from './isolate.ts'
+import { defineAsyncComponent } from 'vue'
 import './style.css'
 
 export default {
   extends: DefaultTheme,
   enhanceApp({ app }) {
-    app.component('Program', Program)
-    if (!import.meta.env.SSR && import.meta.env.PROD) isolate(import.meta.env.BASE_URL)
+    // a script of its own: the service worker keeps the editor with the pages that have programs
+    app.component(
+      'Program',
+      defineAsyncComponent(() => import('../../repl/Program.vue')),
+    )
   },
 } satisfies Theme

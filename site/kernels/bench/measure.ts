@@ -12,20 +12,24 @@ function median(values: readonly number[]): number {
 
 export type Open = (request: StepRequest) => Promise<PeerTraining & { readonly description: string }>
 
-/** Opens a framework, runs its steps, and tells of each. */
+/** Opens a framework, runs its steps, and tells of each. A slow one runs fewer. */
 export async function measure(open: Open, request: StepRequest): Promise<void> {
-  const { warmup, steps } = request
+  const { warmup, steps, seconds } = request
   const { step, parameters, description } = await open(request)
   const losses: number[] = []
-  const times: number[] = []
-  for (let i = 0; i < warmup + steps; i++) {
-    const began = performance.now()
+  const began = performance.now()
+  const isLate = (share: number) => performance.now() - began > 1000 * share * seconds
+  const run = async () => {
     losses.push(await step())
-    if (i >= warmup) times.push(performance.now() - began)
-    post({ kind: 'step', done: i + 1, of: warmup + steps })
+    post({ kind: 'step', done: losses.length, of: warmup + steps })
   }
-  const [firstLoss] = losses
-  const lastLoss = losses[losses.length - 1]
-  const measured = { milliseconds: median(times), least: Math.min(...times), firstLoss, lastLoss }
-  post({ kind: 'result', result: { ...measured, parameters, description } })
+  while (losses.length < warmup && !(losses.length > 0 && isLate(1 / 3))) await run()
+  const times: number[] = []
+  while (times.length < steps && !(times.length > 1 && isLate(1))) {
+    const from = performance.now()
+    await run()
+    times.push(performance.now() - from)
+  }
+  const measured = { milliseconds: median(times), least: Math.min(...times), timed: times.length }
+  post({ kind: 'result', result: { ...measured, losses, parameters, description } })
 }

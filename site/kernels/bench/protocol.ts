@@ -34,15 +34,18 @@ export interface StepRequest {
   readonly threads: number
   readonly warmup: number
   readonly steps: number
+  /** after which no step is begun, except the first two that are timed; a third of them for the warm-up */
+  readonly seconds: number
 }
 
 export interface Result {
   /** median and least of a step */
   readonly milliseconds: number
   readonly least: number
-  readonly firstLoss: number
-  /** of the last step, after as many updates in every framework */
-  readonly lastLoss: number
+  /** of every step */
+  readonly losses: readonly number[]
+  /** steps that were timed */
+  readonly timed: number
   readonly parameters: number
   /** version, device, threads */
   readonly description: string
