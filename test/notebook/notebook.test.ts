@@ -95,7 +95,7 @@ describe('a picture', () => {
   /** The pictures in a text of HTML, decoded. */
   const decoded = (html: string) =>
     Array.from(html.matchAll(/src="data:image\/png;base64,([^"]+)"/g), ([, text]) =>
-      decode(Buffer.from(text, 'base64')),
+      decode(Buffer.from(text, 'base64'), { checkCrc: true }),
     )
 
   test('has the least value black and the greatest white, whatever its layout', async () => {
