@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'vite'
 import { type DefaultTheme, defineConfig } from 'vitepress'
-import { programs } from './programs.ts'
+import { corners, programs } from './programs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -71,7 +71,12 @@ export default defineConfig({
   description: 'Automatic differentiation in TypeScript, with CoCa as its reference model.',
   base,
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
-  markdown: { config: programs },
+  markdown: {
+    config(md) {
+      corners(md)
+      programs(md)
+    },
+  },
   themeConfig: {
     search: {
       provider: 'local',
