@@ -1,7 +1,7 @@
 const { builtinModules } = require('node:module')
 
 // The folders of src, lowest first: each imports only from those before it, and there are no circular imports.
-const framework = ['tensor', 'autograd', 'nn', 'optim', 'debug', 'models']
+const framework = ['tensor', 'autograd', 'nn', 'optim', 'debug', 'notebook', 'models']
 const workshop = ['mpi', 'io', 'data', 'openclip', 'evaluate', 'train', 'doctor', 'demo', 'experiments', 'cli']
 const folders = [...framework, ...workshop]
 
@@ -54,8 +54,9 @@ module.exports = {
   forbidden: [
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     ...folders.slice(0, -1).map((folder, i) => notFrom(folder, folders.slice(i + 1))),
-    // optim uses tensors and parameters, models use nn only, and testing checks operations only
-    notFrom('models', ['optim', 'debug']),
+    // optim uses tensors and parameters, notebook what autograd has, models use nn only, and testing checks operations only
+    notFrom('models', ['optim', 'debug', 'notebook']),
+    notFrom('notebook', ['nn', 'optim', 'debug']),
     { ...notFrom('testing', ['optim', 'models', ...workshop]) },
     {
       name: 'no-imports-of-testing',

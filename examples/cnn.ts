@@ -1,13 +1,9 @@
 // A convolutional network on real digits: 1,797 pictures of 8 × 8 pixels that 13 people wrote (digits.md). Two convolutions look at
 // 3 × 3 pixels each, with the same weights at every place; batch normalization keeps their results in range.
 
-import { readFile } from 'node:fs/promises'
-import { gunzipSync } from 'node:zlib'
 import { Adam, BatchNorm2d, Conv2d, Linear, Module, maxPool2d, randint, seed, type Tensor, tensor } from 'cocagrad'
+import { rows } from './data/digits.ts' // 64 pixels from 0 to 16, and the digit
 
-const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url)))
-const lines = file.toString().trim().split('\n')
-const rows = lines.map(line => line.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
 const imagesOf = (data: Tensor) => data.at(':', ':64').div(16).reshape([-1, 1, 8, 8])
 const labelsOf = (data: Tensor) => data.at(':', 64).cast('int32')
 const train = tensor(rows.filter((_, i) => i % 5 > 0))

@@ -1,16 +1,10 @@
 // A vision transformer on real digits: 1,797 pictures of 8 × 8 pixels that 13 people wrote (digits.md). Patches of 2 × 2
 // pixels are the tokens; the model is a classifier made of an encoder and a head.
 
-import { readFile } from 'node:fs/promises'
-import { gunzipSync } from 'node:zlib'
 import { AdamW, Generator, ImageClassifier, seed, tensor, warmupCosine } from 'cocagrad'
+import { rows } from './data/digits.ts' // 64 pixels from 0 to 16, and the digit
 
-const file = await readFile(new URL('digits.csv.gz', import.meta.url))
-const rows = gunzipSync(file).toString().trim().split('\n')
-const digits = rows.map(row => {
-  const numbers = row.split(',').map(Number)
-  return { pixels: numbers.slice(0, 64).map(value => value / 8 - 1), digit: numbers[64] }
-})
+const digits = rows.map(row => ({ pixels: row.slice(0, 64).map(value => value / 8 - 1), digit: row[64] }))
 const train = digits.filter((_, i) => i % 5 > 0)
 const test = digits.filter((_, i) => i % 5 === 0)
 

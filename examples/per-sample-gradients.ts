@@ -2,13 +2,9 @@
 // Differentially private training (Abadi et al. 2016, arXiv 1607.00133) needs these gradients. It shortens the long ones, so that
 // no picture has much influence, and adds noise, which hides the influence that is left.
 
-import { readFile } from 'node:fs/promises'
-import { gunzipSync } from 'node:zlib'
 import { Adam, Linear, lossAndGradients, randint, randnLike, seed, stack, type Tensor, tensor, vmap } from 'cocagrad'
+import { rows } from './data/digits.ts' // 64 pixels from 0 to 16, and the digit
 
-const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url)))
-const lines = file.toString().trim().split('\n')
-const rows = lines.map(line => line.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
 const [train, test] = [tensor(rows.filter((_, i) => i % 5 > 0)), tensor(rows.filter((_, i) => i % 5 === 0))]
 const pixelsOf = (rows: Tensor) => rows.at('...', ':64').div(16)
 const digitsOf = (rows: Tensor) => rows.at('...', 64).cast('int32')

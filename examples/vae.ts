@@ -2,13 +2,9 @@
 // a normal distribution over 8 numbers. The decoder draws the picture again from a random point of that distribution. The loss
 // keeps the distributions near N(0, 1), so points of N(0, 1) become new digits.
 
-import { readFile } from 'node:fs/promises'
-import { gunzipSync } from 'node:zlib'
 import { Adam, bceWithLogitsLoss, Linear, Module, randint, randn, randnLike, seed, type Tensor, tensor } from 'cocagrad'
+import { rows } from './data/digits.ts' // 64 pixels from 0 to 16, and the digit
 
-const file = gunzipSync(await readFile(new URL('digits.csv.gz', import.meta.url)))
-const lines = file.toString().trim().split('\n')
-const rows = lines.map(line => line.split(',').map(Number)) // 64 pixels from 0 to 16, and the digit
 const digits = tensor(rows).at(':', ':64').div(16)
 
 class Vae extends Module {

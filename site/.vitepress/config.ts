@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Plugin } from 'vite'
 import { type DefaultTheme, defineConfig } from 'vitepress'
 import { isolate } from './isolate.ts'
-import { programs } from './programs.ts'
+import { corners, programs } from './programs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -74,7 +74,12 @@ export default defineConfig({
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
   // only in what is built: the server for development sets the headers
   transformHead: () => [['script', {}, `(${isolate})(${JSON.stringify(base)})`]],
-  markdown: { config: programs },
+  markdown: {
+    config(md) {
+      corners(md)
+      programs(md)
+    },
+  },
   themeConfig: {
     search: {
       provider: 'local',

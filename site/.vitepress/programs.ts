@@ -6,6 +6,18 @@ import { kindOf, needsNode } from '../repl/programs.ts'
 const escaped = (text: string) =>
   text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('\n', '&#10;')
 
+/** A heading without a text, in the corner of a table, is no heading. */
+export function corners({ renderer }: MarkdownRenderer): void {
+  const of =
+    (at: 1 | -1, tag: string): NonNullable<typeof renderer.rules.th_open> =>
+    (tokens, index, options, _, self) => {
+      if (tokens[index + at].content === '') tokens[index].tag = tag
+      return self.renderToken(tokens, index, options)
+    }
+  renderer.rules.th_open = of(1, 'td')
+  renderer.rules.th_close = of(-1, 'td')
+}
+
 export function programs(md: MarkdownRenderer): void {
   const { fence } = md.renderer.rules
   if (!fence) throw new Error('there is no rule for blocks of code')

@@ -209,6 +209,8 @@ export function useRun(
       ask({ kind: 'watch', watched })
     },
     find: (text: string) => ask({ kind: 'find', text }),
+    /** Asks which runs this browser keeps, before anything is open. */
+    list: () => open({ kind: 'list' }, 'show'),
     /** A new model with these settings, which is trained at once. */
     start(settings: Settings) {
       current.value = settings

@@ -25,11 +25,15 @@ import {
   WidgetType,
 } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
-import { ask, type Description, type Problem } from './language.ts'
+import { ask, type Description, type Files, type Problem } from './language.ts'
 
 export interface EditorOptions {
   readonly parent: HTMLElement
   readonly source: string
+  /** path of the file for the language service */
+  readonly path: string
+  /** the texts of all files of the program, by their paths */
+  files(): Files
   readonly label: string
   /** id of the element that says which keys there are */
   readonly describedBy: string
@@ -120,14 +124,15 @@ const kinds: Readonly<Record<string, string>> = {
   module: 'namespace',
 }
 
-function language(file: string, onProblems: EditorOptions['onProblems']) {
+function language({ path: file, files, onProblems }: EditorOptions) {
+  const filesWith = (source: string): Files => ({ ...files(), [file]: source })
   const complete = async (context: CompletionContext) => {
     const word = context.matchBefore(/[\w$]*/)
     const before = context.state.sliceDoc(Math.max(0, context.pos - 1), context.pos)
     if (!context.explicit && word?.from === word?.to && before !== '.') return null
     const source = context.state.doc.toString()
     const position = context.pos
-    const found = await ask('complete', file, source, { position })
+    const found = await ask('complete', file, filesWith(source), { position })
     if (context.aborted || found.length === 0) return null
     const options = found.map(
       ({ name, kind, isLocal }): Completion => ({
@@ -135,7 +140,7 @@ function language(file: string, onProblems: EditorOptions['onProblems']) {
         type: kinds[kind] ?? 'variable',
         boost: isLocal ? 1 : 0,
         info: async () => {
-          const description = await ask('details', file, source, { position, name })
+          const description = await ask('details', file, filesWith(source), { position, name })
           return description ? described(description) : null
         },
       }),
@@ -144,7 +149,7 @@ function language(file: string, onProblems: EditorOptions['onProblems']) {
   }
   const problems = async (view: EditorView): Promise<Diagnostic[]> => {
     const source = view.state.doc.toString()
-    const found = await ask('problems', file, source)
+    const found = await ask('problems', file, filesWith(source))
     if (view.state.doc.toString() !== source) return []
     onProblems(found)
     return found.map(({ from, to, isError, message }) => ({
@@ -155,7 +160,7 @@ function language(file: string, onProblems: EditorOptions['onProblems']) {
     }))
   }
   const hover = hoverTooltip(async (view, position) => {
-    const found = await ask('hover', file, view.state.doc.toString(), { position })
+    const found = await ask('hover', file, filesWith(view.state.doc.toString()), { position })
     if (!found) return null
     return { pos: found.from, end: found.to, above: true, create: () => ({ dom: described(found) }) }
   })
@@ -171,10 +176,7 @@ const colours = HighlightStyle.define([
   { tag: [tags.typeName, tags.className], color: 'var(--repl-type)' },
 ])
 
-let editors = 0
-
 export function createEditor(options: EditorOptions): Editor {
-  const file = `/programs/${++editors}.ts`
   const { label, describedBy } = options
   const run = () => {
     options.onRun()
@@ -192,7 +194,7 @@ export function createEditor(options: EditorOptions): Editor {
       highlightActiveLine(),
       javascript({ typescript: true }),
       syntaxHighlighting(colours),
-      language(file, options.onProblems),
+      language(options),
       mark,
       keymap.of([
         { key: 'Mod-Enter', run },

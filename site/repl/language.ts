@@ -26,11 +26,15 @@ export interface Answers {
   hover: (Description & { readonly from: number; readonly to: number }) | undefined
 }
 
+export type Files = Readonly<Record<string, string>>
+
 export interface LanguageRequest {
   readonly id: number
   readonly kind: keyof Answers
+  /** path of the file that is asked about */
   readonly file: string
-  readonly source: string
+  /** the texts of all files of the program, by their paths */
+  readonly files: Files
   readonly position?: number
   readonly name?: string
 }
@@ -59,15 +63,15 @@ function started(): Worker {
   return worker
 }
 
-/** Asks the language service about a program. */
+/** Asks the language service about a file of a program. */
 export function ask<K extends keyof Answers>(
   kind: K,
   file: string,
-  source: string,
+  files: Files,
   place: { readonly position?: number; readonly name?: string } = {},
 ): Promise<Answers[K]> {
   const id = ++requests
-  const request: LanguageRequest = { id, kind, file, source, ...place }
+  const request: LanguageRequest = { id, kind, file, files, ...place }
   return new Promise<Answers[K]>((resolve, reject) => {
     open.set(id, { resolve, reject })
     started().postMessage(request)

@@ -71,9 +71,11 @@ const handlers: {
 }
 
 addEventListener('message', async ({ data }: MessageEvent<LanguageRequest>) => {
-  const { id, kind, file, source, position = 0, name = '' } = data
-  const known = programs.get(file)
-  if (known?.text !== source) programs.set(file, { text: source, version: (known?.version ?? 0) + 1 })
+  const { id, kind, file, files, position = 0, name = '' } = data
+  for (const [path, text] of Object.entries(files)) {
+    const known = programs.get(path)
+    if (known?.text !== text) programs.set(path, { text, version: (known?.version ?? 0) + 1 })
+  }
   try {
     postMessage({ id, answer: await handlers[kind](file, position, name) } satisfies LanguageResponse)
   } catch (error) {

@@ -16,6 +16,16 @@ export function kindOf(info: string): Kind | undefined {
   return word === 'task' || word === 'check' || word === 'solution' ? word : 'quotation'
 }
 
+/** The files that a file imports by their paths. */
+export const importsOf = (code: string): string[] =>
+  Array.from(code.matchAll(/^(?:import|export)\b[^'\n]*? from '(\.[^']*)'|^} from '(\.[^']*)'/gm), ([, a, b]) => a ?? b)
+
+/** Why an example does not run in a page, or undefined. */
+export function obstacle(code: string): string | undefined {
+  if (/from '(?:node:[^']*|cocagrad\/train)'/.test(code)) return 'it uses files or processes'
+  return /\bworkers: \d/.test(code) ? 'it starts worker threads' : undefined
+}
+
 /** Whether a program needs files, processes or the entry for Node. */
 export const needsNode = (code: string): boolean =>
   /from '(?:node:[^']*|cocagrad\/train|\.[^']*)'/.test(code) || /\bprocess\.(?!on\b)/.test(code)

@@ -1,33 +1,14 @@
 // The messages between the page and the thread that runs a program.
 
-/** A picture in bytes, red, green, blue and alpha for each pixel. */
-export interface Picture {
-  readonly width: number
-  readonly height: number
-  readonly pixels: Uint8ClampedArray<ArrayBuffer>
+/** A file of a program. */
+export interface ProgramFile {
+  /** its path from the folder of the program, such as `data/digits.ts` */
+  readonly name: string
+  readonly source: string
 }
 
-/** Lines over a common axis. */
-export interface Plot {
-  readonly title: string
-  /** name of the horizontal axis */
-  readonly x: string
-  readonly kind: 'lines' | 'points'
-  readonly series: readonly { readonly name: string; readonly points: readonly (readonly [number, number])[] }[]
-}
-
-/** What is shown of a value. `html` comes from the program and is cleaned before the page shows it. */
-export type Part =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'html'; readonly html: string }
-  | {
-      readonly kind: 'pictures'
-      readonly caption: string
-      readonly pictures: readonly Picture[]
-      /** the values as a table */
-      readonly html?: string
-    }
-  | { readonly kind: 'plot'; readonly plot: Plot }
+/** What is shown of a value. `html` and SVG in it come from the program and are cleaned before the page shows them. */
+export type Part = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'html'; readonly html: string }
 
 export type Level = 'log' | 'warn' | 'error' | 'result'
 
@@ -43,12 +24,17 @@ export interface Item {
 export interface Failure {
   readonly name: string
   readonly message: string
+  /** the file, where a program has several */
+  readonly file?: string
   /** counted from 1, in the source; undefined where the error has no place in it */
   readonly line?: number
 }
 
 export interface RunRequest {
-  readonly source: string
+  /** the first runs; it may import the others */
+  readonly files: readonly ProgramFile[]
+  /** address of the folder in which the files seem to be: `import.meta.url` begins with it */
+  readonly folder: string
   /** the body of a check, which sees what the program declares and calls `expect(condition, hint)` */
   readonly check?: string
 }

@@ -1,10 +1,10 @@
 // Runs one program and reports what it prints. The page ends the thread to stop it, and starts another one for the next run.
 
-import { helpers } from './helpers.ts'
 import { formatted, printed } from './inspect.ts'
+import { inFile, type Library, Modules } from './modules.ts'
 import type { Failure, Item, Level, Part, RunReport, RunRequest } from './protocol.ts'
-import { isDisplayable, shown } from './show.ts'
-import { LAST, linked, ProgramError, strip } from './transform.ts'
+import { isDisplayable, partOf, shown } from './show.ts'
+import { LAST, strip } from './transform.ts'
 
 const post = (report: RunReport) => postMessage(report)
 
@@ -78,13 +78,20 @@ function print(level: Level, values: readonly unknown[]): void {
   }
 }
 
-const keys = new Map<string, number>()
-const repl = helpers((parts, text, key) => {
-  const known = key === undefined ? undefined : keys.get(key)
-  const id = known ?? ++items
-  if (key !== undefined) keys.set(key, id)
-  send({ id, level: 'log', parts, text })
-})
+/** What a program displays, and replaces, with cocagrad/notebook. */
+async function notebook(): Promise<object> {
+  const module = await import('cocagrad/notebook')
+  const ids = new Map<string, number>()
+  module.displayWith({
+    canReplace: true,
+    show(key, content) {
+      const id = ids.get(key) ?? ++items
+      ids.set(key, id)
+      send({ id, level: 'log', parts: [partOf(content)], text: content['text/plain'] })
+    },
+  })
+  return module
+}
 
 for (const [method, level] of [
   ['log', 'log'],
@@ -107,33 +114,31 @@ const entries: Readonly<Record<string, () => Promise<object>>> = {
   'cocagrad/nn': () => import('cocagrad/nn'),
   'cocagrad/optim': () => import('cocagrad/optim'),
   'cocagrad/models': () => import('cocagrad/models'),
+  'cocagrad/notebook': notebook,
   'cocagrad/data': () => import('cocagrad/data'),
   'cocagrad/fit': () => import('cocagrad/fit'),
   'cocagrad/testing': () => import('cocagrad/testing'),
   'fast-check': () => import('fast-check'),
-  repl: async () => repl,
 }
 
 const REGISTRY = '__cocagradModules'
 const registry = new Map<string, object>()
 Object.assign(globalThis, { [REGISTRY]: registry })
 
-const asModule = (text: string) => URL.createObjectURL(new Blob([text], { type: 'text/javascript' }))
+const libraries = new Map<string, Library>()
 
-async function addressOf(module: string): Promise<string> {
-  const values = registry.get(module) ?? (await entries[module]())
+/** A module that programs import, at an address that leads to the one of this thread. */
+async function library(module: string): Promise<Library | undefined> {
+  const known = libraries.get(module)
+  if (known || !Object.hasOwn(entries, module)) return known
+  const values = await entries[module]()
   registry.set(module, values)
   const names = Object.keys(values)
   const lines = names.map((name, i) => `const v${i} = m[${JSON.stringify(name)}]; export { v${i} as ${name} }`)
-  return asModule(`const m = globalThis.${REGISTRY}.get(${JSON.stringify(module)})\n${lines.join('\n')}`)
-}
-
-function refusal(module: string): string {
-  if (module.startsWith('node:') || module === 'cocagrad/train')
-    return `'${module}' needs Node: this program does not run in a page`
-  return `there is no module '${module}' here; import from ${Object.keys(entries)
-    .map(name => `'${name}'`)
-    .join(', ')}`
+  const text = `const m = globalThis.${REGISTRY}.get(${JSON.stringify(module)})\n${lines.join('\n')}`
+  const made = { address: URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), names }
+  libraries.set(module, made)
+  return made
 }
 
 // ── tests that a program declares, with describeOperation or by itself ──
@@ -187,21 +192,11 @@ Object.assign(globalThis, {
   },
 })
 
-let program = ''
-
-/** The line of the program in which an error arose. */
-function lineOf(error: unknown): number | undefined {
-  if (error instanceof ProgramError) return error.line
-  const { stack = '' } = error as Error
-  const at = stack.indexOf(program)
-  return program !== '' && at >= 0
-    ? Number(/^:(\d+)/.exec(stack.slice(at + program.length))?.[1]) || undefined
-    : undefined
-}
+let modules: Modules | undefined
 
 const failureOf = (error: unknown): Failure =>
   error instanceof Error
-    ? { name: error.name, message: error.message, line: lineOf(error) }
+    ? { name: error.name, message: error.message, ...modules?.placeOf(error) }
     : { name: 'Error', message: `the program threw ${printed(error)}` }
 
 function fail(error: unknown): void {
@@ -218,28 +213,24 @@ addEventListener('error', event => {
   fail(event.error ?? new Error(event.message))
 })
 
-async function run({ source, check }: RunRequest): Promise<void> {
+async function run({ files, folder, check }: RunRequest): Promise<void> {
+  const [{ name, source }] = files
   const lines = source.split('\n').length
   const start = performance.now()
   try {
-    // mistakes of the program before those of the program with its check
-    strip(source)
-    const stripped = strip(check === undefined ? source : `${source}\n;{\n${check}\n}`, lines)
-    const addresses = new Map<string, string>()
-    for (const { module, names, line } of stripped.imports) {
-      if (!Object.hasOwn(entries, module)) throw new ProgramError(refusal(module), line)
-      if (!addresses.has(module)) addresses.set(module, await addressOf(module))
-      const known = registry.get(module) ?? {}
-      const unknown = names.find(name => !(name in known))
-      if (unknown !== undefined) throw new ProgramError(`'${module}' exports no ${unknown}`, line)
-    }
-    program = asModule(linked(stripped, addresses))
+    modules = new Modules(files, folder, library)
+    const stripped = inFile(name, () => {
+      // mistakes of the program before those of the program with its check
+      strip(source)
+      return strip(check === undefined ? source : `${source}\n;{\n${check}\n}`, lines)
+    })
+    const program = await modules.link(name, stripped)
     post({ kind: 'started' })
     await import(/* @vite-ignore */ program)
     await runTests()
     if (check !== undefined) post({ kind: 'checked' })
   } catch (error) {
-    const isInCheck = check !== undefined && (lineOf(error) ?? 0) > lines
+    const isInCheck = check !== undefined && (modules?.placeOf(error)?.line ?? 0) > lines
     if (error instanceof NotYet) post({ kind: 'checked', hint: error.message })
     else if (isInCheck) post({ kind: 'checked', hint: `the check failed: ${(error as Error).message}` })
     else fail(error)

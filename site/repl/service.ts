@@ -1,7 +1,7 @@
 // TypeScript's language service over the declarations that scripts/types.js writes.
 
 import ts from 'typescript'
-import { declarations } from './helpers.ts'
+import { declarations } from './declarations.ts'
 
 /** What scripts/types.js writes. */
 export interface Types {
@@ -13,7 +13,7 @@ export interface Types {
 /** The programs by their paths. A change of a text has another version. */
 export type Programs = Map<string, { readonly text: string; readonly version: number }>
 
-const HELPERS = '/types/repl.d.ts'
+const OTHERS = '/types/others.d.ts'
 
 export function serviceFor({ paths, libraries, files }: Types, programs: Programs): ts.LanguageService {
   const options: ts.CompilerOptions = {
@@ -29,14 +29,15 @@ export function serviceFor({ paths, libraries, files }: Types, programs: Program
     types: [],
     paths,
   }
-  const known = new Map([...Object.entries(files), [HELPERS, declarations] as const])
+  const known = new Map([...Object.entries(files), [OTHERS, declarations] as const])
   const folders = new Set<string>(['/', '/programs'])
   for (const path of known.keys())
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) folders.add(path.slice(0, end))
+  const isFolder = (path: string) => folders.has(path) || [...programs.keys()].some(name => name.startsWith(`${path}/`))
   const read = (path: string) => programs.get(path)?.text ?? known.get(path)
   return ts.createLanguageService({
     getCompilationSettings: () => options,
-    getScriptFileNames: () => [HELPERS, ...programs.keys()],
+    getScriptFileNames: () => [OTHERS, ...programs.keys()],
     getScriptVersion: path => String(programs.get(path)?.version ?? 0),
     getScriptSnapshot: path => {
       const text = read(path)
@@ -46,7 +47,7 @@ export function serviceFor({ paths, libraries, files }: Types, programs: Program
     getDefaultLibFileName: () => '/lib/lib.es2023.d.ts',
     fileExists: path => read(path) !== undefined,
     readFile: read,
-    directoryExists: path => folders.has(path.replace(/\/$/, '') || '/'),
+    directoryExists: path => isFolder(path.replace(/\/$/, '') || '/'),
     getDirectories: () => [],
   })
 }

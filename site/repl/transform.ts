@@ -8,28 +8,37 @@ import { transform } from 'sucrase'
 export class ProgramError extends Error {
   override readonly name = 'SyntaxError'
   readonly line: number
+  readonly file?: string
 
-  constructor(message: string, line: number) {
+  constructor(message: string, line: number, file?: string) {
     super(message)
     this.line = line
+    this.file = file
   }
 }
 
-/** An import of a program. */
-export interface Import {
+/** A part of a text. */
+interface Place {
+  readonly start: number
+  readonly end: number
+}
+
+/** An import of a program, at the place where the name of the module is written, with its quotation marks. */
+export interface Import extends Place {
   readonly module: string
   /** the names that it takes, where they are listed */
   readonly names: readonly string[]
   readonly line: number
-  /** where the name of the module is written, with its quotation marks */
-  readonly start: number
-  readonly end: number
+  /** whether it is done when the program comes to it: `import('…')` */
+  readonly isLate: boolean
 }
 
 /** A program without types. */
 export interface Stripped {
   readonly code: string
   readonly imports: readonly Import[]
+  /** where `import.meta.url` is written */
+  readonly urls: readonly Place[]
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
@@ -84,20 +93,34 @@ export function strip(source: string, lines = Number.POSITIVE_INFINITY): Strippe
     code = `${code.slice(0, start)}${LAST}(${code.slice(start, end)})${code.slice(end)}`
   }
   const imports: Import[] = []
+  const urls: Place[] = []
   walk(parsed(code), node => {
-    if (!importing.has(node.type)) return
+    const { start, end, type } = node
+    if (type === 'MemberExpression' && code.slice(start, end) === 'import.meta.url') urls.push({ start, end })
+    if (!importing.has(type)) return
     const { source, specifiers = [], loc } = node as Importing
     if (typeof source?.value !== 'string') return
     const names = specifiers.flatMap(({ imported }) => imported?.name ?? imported?.value ?? [])
-    imports.push({ module: source.value, names, line: loc?.start.line ?? 1, start: source.start, end: source.end })
+    const isLate = type === 'ImportExpression'
+    imports.push({
+      ...{ module: source.value, names, isLate, line: loc?.start.line ?? 1 },
+      ...{ start: source.start, end: source.end },
+    })
   })
-  return { code, imports }
+  return { code, imports, urls }
 }
 
-/** The program with the addresses of its modules in place of their names. */
-export function linked({ code, imports }: Stripped, addresses: ReadonlyMap<string, string>): string {
-  let text = code
-  for (const { module, start, end } of imports.toSorted((a, b) => b.start - a.start))
-    text = text.slice(0, start) + JSON.stringify(addresses.get(module) ?? module) + text.slice(end)
-  return text
+/**
+ * The program with the addresses of its modules in place of their names.
+ * @param url stands in the place of `import.meta.url`
+ */
+export function linked({ code, imports, urls }: Stripped, addresses: ReadonlyMap<string, string>, url = ''): string {
+  const places = [
+    ...imports.map(({ module, start, end }) => ({ start, end, text: addresses.get(module) ?? module })),
+    ...urls.map(place => ({ ...place, text: url })),
+  ]
+  let whole = code
+  for (const { start, end, text } of places.sort((a, b) => b.start - a.start))
+    whole = whole.slice(0, start) + JSON.stringify(text) + whole.slice(end)
+  return whole
 }

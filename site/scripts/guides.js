@@ -46,3 +46,8 @@ for (const name of await readdir(docs)) {
   const text = await readFile(`${docs}${name}`, 'utf8')
   await writeFile(`${guides}${name}`, withLinks(text.replace(/\[([^\]]+)\]\(\.\.\/[^)]*\)/g, '$1')))
 }
+
+// what the examples read, beside the address that they seem to have in the editor
+const examples = fileURLToPath(new URL('../public/examples/', import.meta.url))
+await mkdir(examples, { recursive: true })
+await cp(fileURLToPath(new URL('../../examples/digits.csv.gz', import.meta.url)), `${examples}digits.csv.gz`)

@@ -20,6 +20,7 @@ const groups = {
   optim: 'Optimizers',
   models: 'Models',
   debug: 'Debugging',
+  notebook: 'Notebooks',
   data: 'Data',
   io: 'Files',
   train: 'Training',

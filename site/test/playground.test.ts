@@ -50,6 +50,27 @@ describe('the playground', { skip }, () => {
     assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 100 * 1024, `${sizes}`)
   })
 
+  test('begins with a model that learns, on a first visit', async () => {
+    const { page, errors, close } = await open(browser, url, { motion: true })
+    const start = performance.now()
+    await until(page, 20)
+    await page
+      .getByRole('list', { name: /never trained on/ })
+      .getByRole('listitem')
+      .first()
+      .waitFor()
+    await page.getByText('It is never trained on the twelve pictures below').waitFor()
+    assert.ok(performance.now() - start < 30_000)
+    // it has a checkpoint at step 100, so that a later visit shows the trained model and offers the run
+    await until(page, 101)
+    await page.getByRole('button', { name: 'Pause' }).click()
+    await page.reload()
+    await page.getByText('A trained contrastive captioner').waitFor({ timeout: 60_000 })
+    await page.getByRole('button', { name: 'Open it' }).waitFor()
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
   test('captions, finds and names pictures before anything is trained', async () => {
     const { page, errors, close } = await opened()
     const pictures = page.getByRole('list', { name: /never trained on/ }).getByRole('listitem')

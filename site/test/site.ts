@@ -53,13 +53,25 @@ export async function serve(
   })
 }
 
+export interface OpenOptions {
+  readonly width?: number
+  readonly height?: number
+  readonly dark?: boolean
+  /** whether the visitor does not mind motion: on the first page a model begins to learn */
+  readonly motion?: boolean
+}
+
 /** Opens a page, until it is loaded again for threads; what its console says of errors is collected. */
 export async function open(
   browser: Browser,
   url: string,
-  { width = 1280, height = 900, dark = false }: { width?: number; height?: number; dark?: boolean } = {},
+  { width = 1280, height = 900, dark = false, motion = false }: OpenOptions = {},
 ): Promise<{ readonly page: Page; readonly errors: string[]; readonly close: () => Promise<void> }> {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' })
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: dark ? 'dark' : 'light',
+    reducedMotion: motion ? 'no-preference' : 'reduce',
+  })
   const page = await context.newPage()
   const errors: string[] = []
   page.on('console', line => {

@@ -33,7 +33,7 @@ export function tableHtml(title: string, { shape, places, words }: Printed): str
     const gap = `<tbody><tr>${th(null)}</tr></tbody>`
     return places[axis].map(place => (place === null ? gap : matrices([...path, name(place)]))).join('')
   }
-  const head = rank > 0 ? `<thead><tr>${rank > 1 ? '<th></th>' : ''}${columns.map(th).join('')}</tr></thead>` : ''
+  const head = rank > 0 ? `<thead><tr>${rank > 1 ? '<td></td>' : ''}${columns.map(th).join('')}</tr></thead>` : ''
   const body = shape.includes(0) ? '' : head + matrices([])
   return `${style}
 <figure class="cocagrad"><figcaption>${escapeHtml(title)}</figcaption><table>${body}</table></figure>`

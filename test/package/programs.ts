@@ -53,6 +53,12 @@ export const entries: Record<string, Program> = {
     'tensor([1, 2]).mul(presets.tiny ? 3 : 0).array()',
     [3, 6],
   ),
+  './notebook': program(
+    'cocagrad/notebook',
+    `import { tensor } from 'cocagrad'\nimport { plot } from 'cocagrad/notebook'`,
+    'tensor([1, 2]).mul(plot([1, 2]).series[0].points.length).array()',
+    [2, 4],
+  ),
   './testing': program(
     'cocagrad/testing',
     `import { sourceOf } from 'cocagrad/testing'\n${tensorAlone}`,

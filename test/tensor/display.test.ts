@@ -116,7 +116,7 @@ describe('a notebook', () => {
     assert.equal(
       await html(x),
       '<figure class="cocagrad"><figcaption>Tensor [2, 2] float32 on reference</figcaption><table>' +
-        '<thead><tr><th></th><th>0</th><th>1</th></tr></thead>' +
+        '<thead><tr><td></td><th>0</th><th>1</th></tr></thead>' +
         '<tbody><tr><th>0</th><td>1</td><td>2</td></tr><tr><th>1</th><td>3</td><td>4</td></tr></tbody></table></figure>',
     )
   })

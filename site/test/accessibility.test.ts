@@ -1,0 +1,119 @@
+// Every page is examined by axe, in both colour schemes: the page as it opens, with what is folded open, and pages with what their
+// programs printed. axe looks for what can be found without a person, such as contrast, names, roles and the order of headings.
+
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { createRequire } from 'node:module'
+import { after, before, describe, test } from 'node:test'
+import type { AxeResults } from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import { launch, missing } from '../../test/browser/chromium.ts'
+import { dist, isBuilt, isLong, open, serve } from './site.ts'
+
+const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+
+/** What axe finds in a page: the rule, what is wrong, and the first element. */
+async function violationsOf(page: Page): Promise<string[]> {
+  // an animation in between has other colours
+  await page.addStyleTag({
+    content: '*, ::before, ::after { transition: none !important; animation: none !important }',
+  })
+  await page.addScriptTag({ path: axe })
+  const { violations } = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<AxeResults> } }
+    // an experimental rule: the button of VitePress's search is named Search and also shows its keys
+    // the lines of an editor scroll with its cursor, which axe does not see
+    const rules = {
+      'label-content-name-mismatch': { enabled: false },
+      'scrollable-region-focusable': { enabled: false },
+    }
+    return axe.run({ rules })
+  })
+  return violations.map(({ id, nodes }) => {
+    const [{ target, failureSummary = '' }] = nodes
+    return `${id}, ${nodes.length} times: ${target.join(' ')}: ${failureSummary.replaceAll(/\s+/g, ' ')}`
+  })
+}
+
+/** Pages of each kind. `npm run test:long` looks at all. */
+const some = [
+  ...['index', 'repl', 'tape', 'attention', 'kernels', 'openclip-model', '404', 'learn/coca', 'learn/gradient'],
+  ...['teach/exercises', 'research/index', 'guides/autograd', 'guides/training', 'reference/index'],
+  'reference/tensor/tensor',
+].map(name => `${name}.html`)
+
+/** Waits until the parts of a page that are loaded later are there. */
+async function settled(page: Page, name: string): Promise<void> {
+  const parts: Readonly<Record<string, string>> = {
+    'index.html': '.panels',
+    'repl.html': '.cm-content',
+    'tape.html': 'svg',
+    'attention.html': 'table, svg, canvas',
+    'kernels.html': 'pre, code',
+    'openclip-model.html': 'h2',
+  }
+  await page.waitForFunction(() => '__vue_app__' in (document.querySelector('#app') ?? {}))
+  if (parts[name]) await page.locator(parts[name]).first().waitFor({ timeout: 60_000 })
+  await page.evaluate(() => {
+    for (const details of document.querySelectorAll('main details')) (details as HTMLDetailsElement).open = true
+  })
+  await page.waitForTimeout(300)
+}
+
+describe('every page', { skip }, () => {
+  let browser: Browser
+  let server: Server
+  let url: string
+  let names: string[]
+  before(async () => {
+    browser = await launch()
+    ;({ url, server } = await serve())
+    const all = (await readdir(dist, { recursive: true })).filter(name => name.endsWith('.html'))
+    for (const name of some) assert.ok(all.includes(name), `there is no page ${name}`)
+    names = isLong ? all.sort() : some
+  })
+  after(async () => {
+    await browser.close()
+    server.close()
+  })
+
+  for (const dark of [false, true])
+    test(`has no mistake that axe knows, ${dark ? 'dark' : 'light'}`, async () => {
+      const found: string[] = []
+      const { page, close } = await open(browser, `${url}learn/`, { dark })
+      // the first visit loads the page a second time
+      await page.waitForFunction(() => globalThis.crossOriginIsolated)
+      for (const name of names) {
+        await page.goto(url + name)
+        await settled(page, name)
+        found.push(...(await violationsOf(page)).map(each => `${name}: ${each}`))
+      }
+      await close()
+      assert.equal([...new Set(found)].join('\n'), '')
+    })
+
+  test('has none when programs have run, and in a narrow window', async () => {
+    const found: string[] = []
+    for (const dark of [false, true]) {
+      const { page, close } = await open(browser, `${url}learn/`, { dark, width: 390, height: 844 })
+      await page.waitForFunction(() => globalThis.crossOriginIsolated)
+      for (const name of ['learn/tensor.html', 'learn/gradient.html']) {
+        await page.goto(url + name)
+        await settled(page, name)
+        for (let i = 0; (await page.locator('.program .actions button.run:visible').count()) > 0; i++) {
+          await page.locator('.program .actions button.run:visible').first().click()
+          await page
+            .locator('.repl')
+            .nth(i)
+            .and(page.locator('[data-state=finished], [data-state=failed]'))
+            .waitFor({ timeout: 60_000 })
+        }
+        found.push(...(await violationsOf(page)).map(each => `${name}, run: ${each}`))
+      }
+      await close()
+    }
+    assert.equal([...new Set(found)].join('\n'), '')
+  })
+})
