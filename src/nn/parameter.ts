@@ -172,9 +172,10 @@ export abstract class ModuleTensor extends Tensor {
     this.#check('assign', value)
     const old = super.storage
     if (value === this || (value.storage === old && isWhole(value))) return
-    this.replaceStorage(take(value))
+    const storage = take(value)
+    this.replaceStorage(storage)
     this.#setSource(undefined)
-    old.free(NEW_VALUE(this.role))
+    old.freeFor(storage, NEW_VALUE(this.role))
   }
 
   #check(call: string, value: Tensor): void {

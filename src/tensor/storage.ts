@@ -67,7 +67,7 @@ export class Storage implements Owned {
   owner: readonly Owned[] | null = null
   #handle: unknown
   #freedBy: string | null = null
-  /** the storage that has the memory now, after `move` */
+  /** the storage that has taken its place, after `move` and `freeFor` */
   #next: Storage | undefined
   /** set when the memory is left to the garbage collector */
   #claim: Claim | null = null
@@ -132,7 +132,13 @@ export class Storage implements Owned {
     return this.#next
   }
 
-  /** The storage that its memory was moved to last, or itself. */
+  /** Frees the memory, because another storage has the new value of what this one was the value of. */
+  freeFor(next: Storage, by: string): void {
+    this.#next = next
+    this.free(by)
+  }
+
+  /** The storage that is in its place now: itself, or the last one that its memory was moved to or that it was freed for. */
   get latest(): Storage {
     let latest: Storage = this
     while (latest.#next) latest = latest.#next

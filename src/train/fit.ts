@@ -11,6 +11,7 @@ import * as is from '../tensor/kinds.ts'
 import { OptionsError, optionalGroup, type Settings, settle } from '../tensor/options.ts'
 import { ownPart, requireSameTraining } from './among-ranks.ts'
 import { type Batches, BatchSource, type SavedBatches } from './batches.ts'
+import { capturedGradients } from './captured-gradients.ts'
 import { type FitStore, openFitStore } from './fit-store.ts'
 import type { LossProblem } from './guard/directional.ts'
 import type { GuardSettings } from './guard/guard.ts'
@@ -55,6 +56,12 @@ export interface FitOptions<Batch, Examples = unknown> {
    * cannot be undone: the training goes back to the last checkpoint of its folder before it throws. Default false
    */
   readonly inBackward?: boolean
+  /**
+   * whether the kernels of the loss and its gradient run again without JavaScript, see `capture`: the same result, faster for small
+   * models. The loss must depend on the batch and the values of parameters alone. On cpu, without `parts`, `inBackward` and `ranks`. Its memory
+   * stays in use between steps. A warning says why, if it has no effect. Default false
+   */
+  readonly capture?: boolean
   /**
    * the processes that divide each batch among them, from `openMpi()`: every process gets the same options and the same batches, and takes
    * its examples of each. Losses and gradients are those of the whole batch. Rank 0 alone checks the gradient, writes into `folder`, calls
@@ -140,6 +147,7 @@ const fitOptions = {
   maximumNorm: is.optional(is.number),
   parts: is.byDefault(1, is.count),
   inBackward: false,
+  capture: false,
   ranks: is.optional(member<Communicator>('the processes that openMpi() returns', 'allGather')),
   shardOptimizer: false,
   guard: optionalGroup(guardSettings),
@@ -229,6 +237,7 @@ export function settledFit<Batch, Examples>(options: FitOptions<Batch, Examples>
       reason: 'is given together with ranks',
     })
   if (settled.inBackward) checkInBackward(settled)
+  if (settled.capture) checkCapture(settled)
   return settled
 }
 
@@ -254,6 +263,21 @@ function checkInBackward({
   if (guard !== undefined) refuse('guard', guard, 'set guard: false')
 }
 
+/** @throws OptionsError for an option with which the gradient is not that of a whole batch at once */
+function checkCapture({ parts, inBackward, ranks }: Pick<FitOptions<never>, 'parts' | 'inBackward' | 'ranks'>) {
+  const values = { parts: parts !== undefined && parts > 1 && parts, inBackward, ranks: ranks && 'given' }
+  for (const [option, value] of Object.entries(values)) {
+    if (!value) continue
+    const reason = 'is given together with capture, which needs whole batches and all gradients at the end'
+    throw new OptionsError(`fit: ${option} ${reason}; leave one of the two out`, 'fit', {
+      option,
+      value,
+      known: Object.keys(fitOptions),
+      reason,
+    })
+  }
+}
+
 /**
  * Trains, and saves to a store if one is given.
  * @param shards the optimizer, if it is divided among processes
@@ -271,6 +295,7 @@ export async function fitInto<Batch, Examples>(
     maximumNorm,
     parts,
     inBackward,
+    capture,
     guard,
     ranks,
     store: _,
@@ -283,6 +308,7 @@ export async function fitInto<Batch, Examples>(
     await store?.record(line)
   }
   const source = new BatchSource(batches, settled.steps !== undefined)
+  const captured = capture ? capturedGradients(objective) : undefined
   try {
     if (store?.batches) await continued(source, store.batches, store.path)
     const isEvaluated = objective.evaluate !== undefined && examples !== undefined
@@ -295,6 +321,7 @@ export async function fitInto<Batch, Examples>(
       maximumNorm,
       parts,
       inBackward,
+      captured,
       ranks,
       shards,
     }
@@ -336,6 +363,7 @@ export async function fitInto<Batch, Examples>(
     const wasStopped = ranks ? ranks.any(isAborted) : isAborted
     return { step, finished: step >= steps || !wasStopped, metrics: history.lines }
   } finally {
+    captured?.release()
     await source.close()
   }
 }

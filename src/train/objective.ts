@@ -50,6 +50,15 @@ export interface Objective<Batch = unknown, Examples = unknown> {
   /** The number of items that the loss of a batch is a mean over, such as the tokens of its texts. Default: its size. */
   weight?(batch: Batch): number
 
+  /**
+   * The tensors of a batch, in arrays and plain objects, from which {@link lossOfInputs} computes the loss. For batches that are not
+   * tensors: `capture` needs them. Both methods are there or none
+   */
+  inputs?(batch: Batch): unknown
+
+  /** The loss of a batch from its {@link inputs}: the same as `loss(batch)`. */
+  lossOfInputs?(inputs: unknown): Tensor | Losses
+
   /** Other scalars to record in the metrics, such as a temperature. */
   measures?(): Readonly<Record<string, Tensor>>
 

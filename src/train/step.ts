@@ -5,6 +5,7 @@ import type { Communicator } from '../mpi/index.ts'
 import { clipGradients, type ExponentialMovingAverage, type Optimizer, type Schedule } from '../optim/index.ts'
 import { defaultGenerator, scope, storagesIn } from '../tensor/index.ts'
 import { findingsOf } from './among-ranks.ts'
+import type { CapturedGradients } from './captured-gradients.ts'
 import { batchGradients } from './gradients.ts'
 import { diagnose, TrainingError } from './guard/diagnose.ts'
 import type { LossProblem } from './guard/directional.ts'
@@ -27,6 +28,8 @@ export interface Learner<Batch> {
   readonly parts: number
   /** whether each parameter is updated during the backward pass: without a maximum norm, parts and inspections; default false */
   readonly inBackward?: boolean
+  /** the gradients of whole batches, where their kernels are run again; without parts and ranks. Default they are computed each time */
+  readonly captured?: CapturedGradients<Batch>
   /** the processes that divide each batch among them; default this one alone */
   readonly ranks?: Communicator
   /** the optimizer, if its state is divided among the processes; default each has all of it */
@@ -78,7 +81,7 @@ export async function update<Batch>(
 
 /** Computes all gradients, checks them, and then updates the parameters. */
 async function updateAfterBackward<Batch>(
-  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts, ranks, shards }: Learner<Batch>,
+  { objective, optimizer, maximumNorm = NEVER_CLIPPED, parts, captured, ranks, shards }: Learner<Batch>,
   batch: Batch,
   step: number,
   learningRate: number,
@@ -86,7 +89,7 @@ async function updateAfterBackward<Batch>(
 ): Promise<Measured> {
   const { position } = defaultGenerator().state
   const computed = scope(() => {
-    const { loss, gradients } = batchGradients(objective, batch, parts, ranks)
+    const { loss, gradients } = captured?.of(batch) ?? batchGradients(objective, batch, parts, ranks)
     const clipped = clipGradients(gradients, maximumNorm)
     const { total, ...named } = loss
     const measures = objective.measures?.() ?? {}

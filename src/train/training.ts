@@ -13,6 +13,7 @@ import { device } from '../tensor/index.ts'
 import type { Settings } from '../tensor/options.ts'
 import { requireSameTraining } from './among-ranks.ts'
 import { augmentation } from './augment.ts'
+import { capturedGradients } from './captured-gradients.ts'
 import type { CheckpointFolder } from './checkpoint.ts'
 import { type RunConfig, RunConfigError } from './config.ts'
 import { type Features, openFeatures } from './features.ts'
@@ -81,6 +82,12 @@ export interface TrainOptions<F extends FamilyName = FamilyName> {
    * another number of ranks. Default false
    */
   readonly shardOptimizer?: boolean
+  /**
+   * whether the kernels of the loss and its gradient run again without JavaScript, see `capture`: the same result, faster for small
+   * models, in memory that stays in use between steps. On cpu, without `accumulate`, `optimizer.inBackward` and `ranks`. A warning says why, if it
+   * has no effect, as with dropout. Default false
+   */
+  readonly capture?: boolean
   /** called once, before the first step */
   readonly onStart?: (start: TrainingStart<F>) => void
   /** called after each step */
@@ -105,6 +112,7 @@ export const trainOptions = {
   signal: undefined,
   ranks: undefined,
   shardOptimizer: false,
+  capture: false,
   onStart: undefined,
   onStep: undefined,
   onEvaluation: undefined,
@@ -274,6 +282,8 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
     await events?.add(line)
   }
   const keep = (problem: LossProblem, at: number) => keepIn(folder, problem, at)
+  if (options.capture) checkCapture(config, ranks)
+  const captured = options.capture ? capturedGradients(objective) : undefined
   const learner = {
     objective,
     optimizer,
@@ -282,6 +292,7 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
     maximumNorm: config.clipNorm ?? undefined,
     parts: config.accumulate,
     inBackward: config.optimizer.inBackward,
+    captured,
     ranks,
     shards,
   }
@@ -347,10 +358,22 @@ async function trainFrom(training: Preparation & Trained, from: number, options:
       finished: step >= steps,
     } as unknown as TrainResult
   } finally {
+    captured?.release()
     await events?.close()
     await log?.flush()
     await log?.close()
   }
+}
+
+/** @throws RunConfigError for settings with which the gradient is not that of a whole batch at once */
+function checkCapture({ accumulate, optimizer }: RunConfig, ranks: Communicator | undefined): void {
+  const because = 'with capture, which needs whole batches and all gradients at the end'
+  const problems = [
+    { field: 'accumulate', reason: `must be 1 ${because}`, isWrong: accumulate > 1 },
+    { field: 'optimizer.inBackward', reason: `must be false ${because}`, isWrong: optimizer.inBackward },
+    { field: 'capture', reason: 'cannot be used by several ranks', isWrong: ranks !== undefined },
+  ].flatMap(({ isWrong, ...problem }) => (isWrong ? [problem] : []))
+  if (problems.length > 0) throw new RunConfigError(problems)
 }
 
 /** @throws RanksDifferError if the processes do not train the same run on the same data; RunConfigError for settings of one process */

@@ -187,6 +187,14 @@ describe('a training of CoCa', () => {
     assert.ok(replays > 10)
   })
 
+  it('with a parameter that is assigned after every step', () => {
+    const replays = same((run, i) => {
+      if (i > 0) run.model.constrain()
+      return undefined
+    })
+    assert.ok(replays > 10, `${replays}`)
+  })
+
   it('with another number of threads from a step on', () => {
     const on = device.get('cpu') as CpuDevice
     try {
@@ -302,6 +310,14 @@ describe('what cannot be repeated runs each time, with the reason', () => {
   it('other kernels in each call', () => {
     let count = 0
     never(x => (count++ % 2 === 0 ? x.exp() : x.log()), /^its kernel 1 was (exp|log)_f32 and then (exp|log)_f32$/)
+  })
+
+  it('parameters that it changes', () => {
+    const layer = new Linear(4, 4)
+    never(x => {
+      layer.weight.assign(layer.weight.mul(0.9))
+      return layer.forward(x)
+    }, /^it (changes what it uses from outside, such as parameters|keeps 1 tensor beside its result)$/)
   })
 
   it('other numbers in each call', () => {

@@ -62,6 +62,7 @@ export interface TrainFlags {
   readonly batch?: number
   readonly inBackward?: boolean
   readonly shardOptimizer?: boolean
+  readonly capture?: boolean
   readonly moments?: 'float32' | 'bfloat16' | 'float8'
   readonly clipNorm?: number | 'none'
   readonly guardEvery?: number
@@ -160,6 +161,10 @@ export const trainingOptions = (command: Command): Command =>
       'update each parameter during the backward pass and free its gradient, to need less memory; with --clip-norm none and --guard-every 0',
     )
     .option(
+      '--capture',
+      'on cpu: run the kernels of a step again without JavaScript, which is faster for small models; also with --resume',
+    )
+    .option(
       '--shard-optimizer',
       "under mpirun: divide the optimizer's state among the ranks (ZeRO stage 1), to need less memory; also with --resume",
     )
@@ -239,8 +244,8 @@ export async function trainRun(
   const { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard } = progress
   const hooks = { onStart, onStep, onEvaluation, onGuard, onBadSample, onFeatures, onShard }
   const result = await interruptible('finishing this step and writing a checkpoint', async signal => {
-    const { shardOptimizer } = flags
-    const options = { signal, ranks, shardOptimizer, ...(isFirst(ranks) ? hooks : {}) }
+    const { shardOptimizer, capture } = flags
+    const options = { signal, ranks, shardOptimizer, capture, ...(isFirst(ranks) ? hooks : {}) }
     try {
       return await (flags.resume ? resume(flags, options) : start(flags, options, defaults, check))
     } finally {
@@ -276,7 +281,7 @@ async function start(
 }
 
 async function resume(flags: TrainFlags, hooks: Hooks): Promise<TrainResult> {
-  const { out, resume: _, json: __, steps, backend, shardOptimizer: ___, ...others } = flags
+  const { out, resume: _, json: __, steps, backend, shardOptimizer: ___, capture: ____, ...others } = flags
   const ignored = Object.keys(others).map(flagOf)
   if (ignored.length > 0) say(`note: a resumed run keeps its own settings; ignored: ${ignored.join(', ')}`)
   if (backend !== undefined) await openDevice({ device: 'gpu', backend })

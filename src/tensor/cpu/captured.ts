@@ -26,8 +26,11 @@ const NEXT = 'the next call of the captured function'
 
 /** Memory that the kernels use and the function did not make, such as that of a parameter. */
 interface Outside {
+  /** that of the present value */
   storage: Storage
+  /** what the kernels read: the memory itself, or a copy of it in the memory of the function */
   readonly block: Block
+  readonly isCopied: boolean
 }
 
 /** What one call did. */
@@ -58,6 +61,10 @@ class Program {
   /** calls since the kernels are repeated, and the one in which the function runs again; 0: they are not repeated */
   #calls = 0
   #next = 0
+  /** what gets new memory between calls, such as a parameter that is assigned: the kernels read a copy of it */
+  #moving: readonly Storage[] = []
+  /** calls in a row since something was replaced before each of them */
+  #replaced = 0
   /** memory of the last result */
   #last: readonly Storage[] = []
   /** why nothing is repeated */
@@ -81,6 +88,7 @@ class Program {
     if (!noted || !this.#holds(noted)) {
       this.#tries = 0
       this.#next = 0
+      if (++this.#replaced > 2 * TRIES) this.reason = 'what it uses beside its arguments is replaced before each call'
     } else if (this.#next > 0 && ++this.#calls < this.#next) return this.#repeated(noted, inputs)
     return this.#compared(noted, inputs)
   }
@@ -159,15 +167,29 @@ class Program {
     try {
       copies = inputs.map(x => workspace.tensor(x.dtype, x.shape, to => workspace.copyDense(to, x)))
       for (const { storage } of copies) storage.keep()
+      const moving = new Map<Storage, Block>()
+      for (const { latest: storage } of this.#moving) {
+        if (storage.isFreed) continue
+        const block = arena.take(storage.length * bytesPerElement(storage.dtype))
+        if (!block) continue
+        this.#copy(block, storage)
+        moving.set(storage, block)
+      }
       workspace.onAddress = storage => {
         const block = storage.handle as Block
-        if (block.arena !== arena) outside.set(block, { storage, block })
+        if (block.arena === arena) return undefined
+        const copy = moving.get(storage)
+        outside.set(block, { storage, block: copy ?? block, isCopied: copy !== undefined })
+        return copy
       }
       const result = inCapture(capture, () => threads.logged(log, () => this.#plain(copies)))
       const inputBlocks = copies.map(({ storage }) => storage.handle as Block)
       const isOwn = (storage: Storage) => (storage.handle as Block).arena === arena
       const own = [...storagesIn(result)].filter(isOwn)
-      const kept = arena.buffers - new Set([...own, ...copies.map(({ storage }) => storage)]).size
+      const kept = arena.buffers - moving.size - new Set([...own, ...copies.map(({ storage }) => storage)]).size
+      // what did not fit into the arena is not from outside
+      if (arena.missing === 0 && [...outside.values()].some(({ storage }) => storage.isFreed))
+        log.refuse('it changes what it uses from outside, such as parameters')
       if (kept > 0) log.refuse(`it keeps ${kept} tensor${kept === 1 ? '' : 's'} beside its result`)
       const again = templateOf(result, isOwn, log)
       if (arena.missing > 0) this.#bytes = Math.ceil((this.#bytes + arena.missing) * 1.25)
@@ -199,22 +221,32 @@ class Program {
 
   /** Whether everything outside that the kernels use is where it was. */
   #holds({ outside, conditions, threads }: Noted): boolean {
-    if (threads !== this.#workspace.threads.count) return false
+    let holds = threads === this.#workspace.threads.count
     for (const each of outside) {
-      if (!each.storage.isFreed) continue
-      const { latest } = each.storage
-      if (latest.isFreed || latest.handle !== each.block) return false
-      each.storage = latest
+      each.storage = each.storage.latest
+      if (each.storage.isFreed || !(each.isCopied || each.storage.handle === each.block)) holds = false
     }
-    return conditions.every(condition => condition())
+    if (!holds)
+      this.#moving = outside.flatMap(({ storage, block, isCopied }) =>
+        !storage.isFreed && storage.device === this.#workspace.device && (isCopied || storage.handle !== block)
+          ? [storage]
+          : [],
+      )
+    return holds && conditions.every(condition => condition())
   }
 
-  #repeated({ log, inputs, again }: Noted, given: Inputs): unknown {
+  #copy(to: Block, { handle, length, dtype }: Storage): void {
+    this.#workspace.copy([length], to.pointer, [1], (handle as Block).pointer, [1], dtype)
+  }
+
+  #repeated({ log, inputs, outside, again }: Noted, given: Inputs): unknown {
     const workspace = this.#workspace
     given.forEach((x, i) => {
       workspace.copyDense(inputs[i].pointer, x)
     })
+    for (const { storage, block, isCopied } of outside) if (isCopied) this.#copy(block, storage)
     workspace.threads.repeat(log)
+    this.#replaced = 0
     const result = again()
     this.#last = [...storagesIn(result)].filter(storage => (storage.handle as Block).arena !== undefined)
     this.isReplay = true

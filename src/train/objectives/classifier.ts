@@ -6,7 +6,7 @@ import { deviceOfModel } from '../../evaluate/inputs.ts'
 import { type ImageClassifier, VideoClassifier } from '../../models/index.ts'
 import type { Communicator } from '../../mpi/index.ts'
 import { classificationLoss } from '../../nn/index.ts'
-import { fromData } from '../../tensor/index.ts'
+import { fromData, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import type { Losses, Objective } from '../objective.ts'
@@ -65,13 +65,20 @@ export class ClassifierObjective implements Objective<LabelledBatch, ImageTextSo
       }
   }
 
-  loss({ images, imageShape, labels }: LabelledBatch): Losses {
+  loss(batch: LabelledBatch): Losses {
+    return this.lossOfInputs(this.inputs(batch))
+  }
+
+  inputs({ images, imageShape, labels }: LabelledBatch): { readonly images: Tensor; readonly targets: Tensor } {
     const on = deviceOfModel(this.model)
     const { data, shape } = classTargets(labels, this.#classes)
-    const [input, targets] = [fromData(images, imageShape, on), fromData(data, shape, on)]
+    return { images: fromData(images, imageShape, on), targets: fromData(data, shape, on) }
+  }
+
+  lossOfInputs({ images, targets }: { readonly images: Tensor; readonly targets: Tensor }): Losses {
     const options = { smoothing: this.#smoothing }
-    if (!this.#areFeatures(imageShape)) return { ...this.model.loss(input, targets, options) }
-    const classification = classificationLoss(this.model.head.forward(input), targets, options)
+    if (!this.#areFeatures(images.shape)) return { ...this.model.loss(images, targets, options) }
+    const classification = classificationLoss(this.model.head.forward(images), targets, options)
     return { total: classification, classification }
   }
 

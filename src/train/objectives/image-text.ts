@@ -13,7 +13,7 @@ import {
   meanLoss,
   retrieval,
 } from '../../evaluate/index.ts'
-import { batchLoss, batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
+import { batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
 import type { CoCa, CoCaConfig, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
 import type { Communicator } from '../../mpi/index.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts'
@@ -71,7 +71,15 @@ export class ImageTextObjective<Model extends ImageTextModel = ImageTextModel>
   }
 
   loss(batch: LossBatch): Losses {
-    return { ...batchLoss(this.model, batch, { positives: this.#positives }) } as Losses
+    return this.lossOfInputs(this.inputs(batch))
+  }
+
+  inputs(batch: LossBatch): ReturnType<typeof batchTensors> {
+    return batchTensors(this.model, batch, { positives: this.#positives })
+  }
+
+  lossOfInputs({ images, ids, groups }: ReturnType<typeof batchTensors>): Losses {
+    return { ...this.model.loss(images, ids, { groups }) } as Losses
   }
 
   *gradients(part: LossBatch, reducer: Reducer): Steps<LossGradients> {

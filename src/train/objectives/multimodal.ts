@@ -36,6 +36,13 @@ const objectiveOptions = {
   evaluation: undefined,
 } satisfies Settings<MultimodalObjectiveOptions>
 
+/** A batch on the model's device. */
+interface QuestionTensors {
+  readonly images: Tensor
+  readonly ids: Tensor
+  readonly targets: Tensor
+}
+
 /** L_Cls + λ_Cap L_Cap of images with a text and a class. */
 export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSource | MultiImageSource> {
   /** the model that is trained */
@@ -69,13 +76,16 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
   }
 
   loss(batch: QuestionBatch): Losses {
-    const { images, ids, targets } = this.#tensors(batch)
+    return this.lossOfInputs(this.inputs(batch))
+  }
+
+  lossOfInputs({ images, ids, targets }: QuestionTensors): Losses {
     return { ...this.model.loss(images, ids, targets, { smoothing: this.#smoothing }) } as Losses
   }
 
   *gradients(part: QuestionBatch, reducer: Reducer): Steps<LossGradients> {
     const { model } = this
-    const { images, ids, targets } = this.#tensors(part)
+    const { images, ids, targets } = this.inputs(part)
     const items = scope(() => {
       const tokens = captioningWeight(model, ids)
       return [full([1], this.size(part), { dtype: tokens.dtype, device: tokens.device }), tokens]
@@ -109,7 +119,7 @@ export class MultimodalObjective implements Objective<QuestionBatch, ImageTextSo
     }
   }
 
-  #tensors({ images, imageShape, tokens, tokenShape, labels }: QuestionBatch) {
+  inputs({ images, imageShape, tokens, tokenShape, labels }: QuestionBatch): QuestionTensors {
     const on = deviceOfModel(this.model)
     const { data, shape } = classTargets(labels, this.#classes)
     return {
