@@ -101,7 +101,7 @@ async function trainOrResume(flags: DemoFlags, signal: AbortSignal): Promise<Run
   if (done >= steps) return openRun(folder)
   const progress = new TrainingProgress()
   const { onStart, onStep, onEvaluation, onGuard } = progress
-  const options = { signal, onStart, onStep, onEvaluation, onGuard }
+  const options = { signal, capture: true, onStart, onStep, onEvaluation, onGuard }
   const warmup = Math.min(demoRun.warmup, Math.floor(steps / 10))
   const config = { ...demoRun, steps, warmup, seed, device, data: join(out, 'data', 'train') }
   const training = isBegun
