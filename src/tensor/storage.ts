@@ -67,8 +67,8 @@ export class Storage implements Owned {
   owner: readonly Owned[] | null = null
   #handle: unknown
   #freedBy: string | null = null
-  /** the storage that has the memory now, after `move` */
-  #next: Storage | undefined
+  /** the storage that has the memory now, after `move`: shared by all that had it, so that old ones do not keep each other */
+  #moves: { latest: Storage } | undefined
   /** set when the memory is left to the garbage collector */
   #claim: Claim | null = null
 
@@ -128,15 +128,17 @@ export class Storage implements Owned {
     if (this.#freedBy !== null) throw new FreedError(this.#freedBy)
     const claim = this.#claim
     this.#claim = null
-    this.#next = new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
-    return this.#next
+    const moved = new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
+    const moves = this.#moves ?? { latest: moved }
+    moves.latest = moved
+    this.#moves = moves
+    moved.#moves = moves
+    return moved
   }
 
   /** The storage that its memory was moved to last, or itself. */
   get latest(): Storage {
-    let latest: Storage = this
-    while (latest.#next) latest = latest.#next
-    return latest
+    return this.#moves?.latest ?? this
   }
 
   #end(by: string): unknown {

@@ -43,7 +43,7 @@ export class Workspace {
   readonly heap: Heap
   readonly axes = new Axes()
   readonly threads: KernelThreads
-  readonly #device: Device
+  readonly device: Device
   /** memory for operands that are numbers */
   readonly #numbers: number
   #passing: Block[] = []
@@ -51,7 +51,7 @@ export class Workspace {
   onAddress: ((storage: Storage) => void) | undefined
 
   constructor(device: Device, heap: Heap, threads: KernelThreads) {
-    this.#device = device
+    this.device = device
     this.heap = heap
     this.threads = threads
     this.#numbers = heap.take(64).pointer
@@ -65,7 +65,7 @@ export class Workspace {
   /** The address of a view. Throws DeviceError for a tensor of another device. */
   address(x: View): number {
     const { storage, offset } = x
-    if (storage.device !== this.#device)
+    if (storage.device !== this.device)
       throw new DeviceError(`cpu: this tensor is on ${storage.device.name}; move it with toDevice(x, 'cpu')`, 'cpu')
     const { pointer } = storage.handle as Block
     this.onAddress?.(storage)
@@ -213,6 +213,6 @@ export class Workspace {
     } finally {
       if (this.#passing.length > 0) this.done()
     }
-    return new Tensor(new Storage(this.#device, dtype, size, block), shape)
+    return new Tensor(new Storage(this.device, dtype, size, block), shape)
   }
 }
