@@ -2,9 +2,10 @@
 
 import { checkArguments } from '../tensor/arguments.ts'
 import { capturing } from '../tensor/capturing.ts'
-import { ArgumentError, type Device, device, scope, type Tensor } from '../tensor/index.ts'
+import { ArgumentError, type Device, device, scope, Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { isObserved } from '../tensor/observe.ts'
+import { areOperationsObserved } from './observing.ts'
 import { isRecording } from './recording.ts'
 
 /** A captured function. */
@@ -45,6 +46,8 @@ export function capture<Inputs extends readonly Tensor[], T>(f: (...inputs: Inpu
   checkArguments('capture(f)', [is.callback], [f])
   let own: { readonly device: Device; readonly calls: ReturnType<NonNullable<Device['capture']>> } | undefined
   let isReplay = false
+  /** why an argument prevents it */
+  let reason: string | undefined
   const synchronous = (...inputs: Inputs): T => {
     const result = f(...inputs)
     if (result instanceof Promise)
@@ -59,7 +62,9 @@ export function capture<Inputs extends readonly Tensor[], T>(f: (...inputs: Inpu
     isReplay = false
     for (const input of inputs) checkArguments('captured(input)', [is.tensor], [input])
     const on = device.get()
-    if (!on.capture || capturing() || isRecording() || isObserved(on)) return scope(() => synchronous(...inputs))
+    reason = inputs.map(x => unusual(x, on)).find(unusual => unusual !== undefined)
+    const isWatched = capturing() || isRecording() || isObserved(on) || areOperationsObserved()
+    if (!on.capture || isWatched || reason !== undefined) return scope(() => synchronous(...inputs))
     if (own?.device !== on) {
       release()
       own = { device: on, calls: on.capture(synchronous as unknown as (...inputs: readonly Tensor[]) => unknown) }
@@ -70,6 +75,12 @@ export function capture<Inputs extends readonly Tensor[], T>(f: (...inputs: Inpu
   }
   return Object.defineProperties(Object.assign(call, { release }), {
     isReplay: { get: () => isReplay },
-    reason: { get: () => own?.calls.reason },
+    reason: { get: () => reason ?? own?.calls.reason },
   }) as unknown as Captured<Inputs, T>
+}
+
+/** Why `f` must be given this very argument, and not a copy, or undefined. */
+function unusual(x: Tensor, on: Device): string | undefined {
+  if (Object.getPrototypeOf(x) !== Tensor.prototype) return `an argument is a ${x.constructor.name}`
+  return x.storage.device === on ? undefined : `an argument is on ${x.storage.device.name}`
 }

@@ -35,6 +35,9 @@ export function observeOperations(observer: OperationObserver): () => void {
   }
 }
 
+/** Whether there are observers. */
+export const areOperationsObserved = (): boolean => observers.length > 0
+
 /** Notifies the observers of an operation. */
 export function announceOperation(name: string, args: readonly unknown[], result: Tensor): void {
   for (const observer of observers) observer(name, args, result)

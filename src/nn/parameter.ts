@@ -3,6 +3,7 @@
 
 import { noGrad } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
+import { apart } from '../tensor/capturing.ts'
 import { withoutValues } from '../tensor/create.ts'
 import { titleOf } from '../tensor/display.ts'
 import { given } from '../tensor/given.ts'
@@ -113,7 +114,7 @@ export abstract class ModuleTensor extends Tensor {
   override get storage(): Storage {
     const read = this.#unread
     if (read) {
-      this.replaceStorage(take(this.#read(read)))
+      this.replaceStorage(apart(() => take(this.#read(read))))
       this.#source = undefined
     }
     return super.storage

@@ -7,6 +7,7 @@ import { nameOf, WHERE_PARAMETERS_ARE } from '../nn/module.ts'
 import { copyOf } from '../nn/parameter.ts'
 import { isParameterSource, namedIn } from '../nn/parameter-source.ts'
 import { checkArguments } from '../tensor/arguments.ts'
+import { capturing } from '../tensor/capturing.ts'
 import { bytesPerElement } from '../tensor/dtype.ts'
 import { isPlain } from '../tensor/given.ts'
 import {
@@ -246,6 +247,7 @@ export abstract class Optimizer {
       [gradients, learningRate],
     )
     checkSetting('learningRate', learningRate, 0)
+    capturing()?.refuse('it steps an optimizer')
     restoredAfterCount(this, () => this.#saved())
     for (const [name, { shape, dtype }] of gradients) {
       const { parameter: own } = this.#member(name)

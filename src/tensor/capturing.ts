@@ -6,6 +6,8 @@ interface Capturing {
   refuse(reason: string): void
   /** Notes a condition under which they may. */
   require(holds: () => boolean): void
+  /** Runs `f` as if nothing were captured: what it makes stays. */
+  apart<T>(f: () => T): T
 }
 
 let current: Capturing | undefined
@@ -13,12 +15,16 @@ let current: Capturing | undefined
 /** What is being captured, if something is. */
 export const capturing = (): Capturing | undefined => current
 
-/** Runs `f` as a part of a capture. */
-export function inCapture<T>(capture: Capturing, f: () => T): T {
+/** Runs `f`, which makes what is used again in later calls, such as the value of a parameter that is read when it is needed. */
+export const apart = <T>(f: () => T): T => (current ? current.apart(f) : f())
+
+/** Runs `f` as a part of a capture, or of none. */
+export function inCapture<T>(capture: Capturing | undefined, f: () => T): T {
+  const outer = current
   current = capture
   try {
     return f()
   } finally {
-    current = undefined
+    current = outer
   }
 }

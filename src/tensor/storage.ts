@@ -67,8 +67,8 @@ export class Storage implements Owned {
   owner: readonly Owned[] | null = null
   #handle: unknown
   #freedBy: string | null = null
-  /** the storage that has taken its place, after `move` and `freeFor` */
-  #next: Storage | undefined
+  /** the storage that has taken its place, after `move` and `freeFor`: shared by all that had it, so that old ones do not keep each other */
+  #moves: { latest: Storage } | undefined
   /** set when the memory is left to the garbage collector */
   #claim: Claim | null = null
 
@@ -128,20 +128,28 @@ export class Storage implements Owned {
     if (this.#freedBy !== null) throw new FreedError(this.#freedBy)
     const claim = this.#claim
     this.#claim = null
-    this.#next = new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
-    return this.#next
+    const moved = new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
+    this.#replaceBy(moved)
+    return moved
   }
 
   /** Frees the memory, because another storage has the new value of what this one was the value of. */
   freeFor(next: Storage, by: string): void {
-    this.#next = next
+    this.#replaceBy(next)
     this.free(by)
+  }
+
+  #replaceBy(next: Storage): void {
+    const moves = next.#moves ?? this.#moves ?? { latest: next }
+    if (this.#moves) this.#moves.latest = next
+    moves.latest = next
+    this.#moves = next.#moves = moves
   }
 
   /** The storage that is in its place now: itself, or the last one that its memory was moved to or that it was freed for. */
   get latest(): Storage {
     let latest: Storage = this
-    while (latest.#next) latest = latest.#next
+    while (latest.#moves && latest.#moves.latest !== latest) latest = latest.#moves.latest
     return latest
   }
 

@@ -6,12 +6,14 @@ import { CaptureError } from '../capture-error.ts'
 import { inCapture } from '../capturing.ts'
 import type { Replayable } from '../device.ts'
 import { bytesPerElement } from '../dtype.ts'
+import { OutOfMemoryError } from '../out-of-memory.ts'
 import { scope, storagesIn } from '../scope.ts'
 import { show } from '../shape.ts'
-import { Storage } from '../storage.ts'
-import { Tensor } from '../tensor.ts'
+import type { Storage } from '../storage.ts'
+import type { Tensor } from '../tensor.ts'
 import { Arena, type Block } from './heap.ts'
 import { differenceOf, Log } from './log.ts'
+import { areSameParts, type Template, templateOf } from './template.ts'
 import type { Workspace } from './workspace.ts'
 
 type Inputs = readonly Tensor[]
@@ -19,7 +21,7 @@ type Captured = (...inputs: Inputs) => unknown
 
 /** The number of different shapes of arguments for which kernels are kept. */
 const PROGRAMS = 4
-/** The number of calls in a row that may differ from the one before. */
+/** The number of calls in a row that may be noted and not repeated. */
 const TRIES = 4
 /** What frees a result. */
 const NEXT = 'the next call of the captured function'
@@ -40,8 +42,7 @@ interface Noted {
   readonly inputs: readonly Block[]
   readonly outside: readonly Outside[]
   readonly conditions: readonly (() => boolean)[]
-  /** the result once more, in the same memory */
-  readonly again: () => unknown
+  readonly result: Template
   /** the number of threads among which the work was divided */
   readonly threads: number
 }
@@ -52,19 +53,19 @@ class Program {
   readonly #workspace: Workspace
   /** bytes that the function needs; 0: not measured yet */
   #bytes = 0
-  /** its memory */
-  #memory: Block | undefined
+  /** its memory, between calls */
+  #arena: Arena | undefined
   /** of the last call that was noted */
   #noted: Noted | undefined
-  /** calls in a row that were noted */
+  /** what gets new memory between calls, such as a parameter that is assigned: the kernels read a copy of it */
+  #moving: readonly Storage[] = []
+  /** calls in a row that were noted, and not repeated */
   #tries = 0
   /** calls since the kernels are repeated, and the one in which the function runs again; 0: they are not repeated */
   #calls = 0
   #next = 0
-  /** what gets new memory between calls, such as a parameter that is assigned: the kernels read a copy of it */
-  #moving: readonly Storage[] = []
-  /** calls in a row since something was replaced before each of them */
-  #replaced = 0
+  /** calls since the function ran last */
+  #repeats = 0
   /** memory of the last result */
   #last: readonly Storage[] = []
   /** why nothing is repeated */
@@ -77,6 +78,16 @@ class Program {
   }
 
   call(inputs: Inputs): unknown {
+    // what it returned last is freed now, and may be what it is given
+    const isOwn = (x: Tensor) => this.#last.some(storage => storage.latest === x.storage)
+    if (!inputs.some(isOwn)) return this.#called(inputs)
+    return scope(() => {
+      const free = inputs.map(x => (isOwn(x) ? this.#copyOf(x) : x))
+      return this.#called(free)
+    })
+  }
+
+  #called(inputs: Inputs): unknown {
     this.#free(NEXT)
     this.isReplay = false
     if (this.reason !== undefined) {
@@ -84,12 +95,9 @@ class Program {
       return this.#plain(inputs)
     }
     if (this.#bytes === 0) return this.#measured(inputs)
-    const noted = this.#noted
-    if (!noted || !this.#holds(noted)) {
-      this.#tries = 0
-      this.#next = 0
-      if (++this.#replaced > 2 * TRIES) this.reason = 'what it uses beside its arguments is replaced before each call'
-    } else if (this.#next > 0 && ++this.#calls < this.#next) return this.#repeated(noted, inputs)
+    const noted = this.#noted && this.#holds(this.#noted) ? this.#noted : undefined
+    if (!noted) this.#next = 0
+    else if (this.#next > 0 && ++this.#calls < this.#next) return this.#repeated(noted, inputs)
     return this.#compared(noted, inputs)
   }
 
@@ -101,13 +109,14 @@ class Program {
   }
 
   #free(by: string): void {
-    for (const storage of this.#last) storage.free(by)
+    // their memory may have moved to other storages, as when gradients are clipped in place
+    for (const storage of this.#last) storage.latest.free(by)
     this.#last = []
   }
 
   #giveBack(): void {
-    if (this.#memory) this.#workspace.heap.give(this.#memory)
-    this.#memory = undefined
+    if (this.#arena) this.#workspace.heap.give(this.#arena.unseal())
+    this.#arena = undefined
     this.#noted = undefined
     this.#next = 0
   }
@@ -133,17 +142,19 @@ class Program {
    */
   #compared(before: Noted | undefined, inputs: Inputs): unknown {
     const [result, noted] = this.#note(inputs)
-    const difference = before && (noted ? differenceOf(before.log.steps, noted.log.steps) : this.reason)
+    const difference = before && (noted ? differenceBetween(before, noted) : this.reason)
+    const repeats = this.#repeats
+    this.#repeats = 0
     if (this.#next > 0 && difference !== undefined) {
-      const repeated = this.#calls - this.#next / 2
       this.reason = difference
-      throw new CaptureError(difference, repeated)
+      throw new CaptureError(difference, repeats)
     }
     if (!noted) return result
-    if (before && this.#tries > 0 && difference === undefined) {
+    if (before && difference === undefined) {
+      this.#tries = 0
       this.#next = this.#next === 0 ? 2 : this.#next * 2
       if (this.#next === 2) this.#calls = 0
-    } else if (++this.#tries > TRIES) this.reason = difference ?? 'its tensors are at other addresses in each call'
+    } else if (++this.#tries > TRIES) this.reason = difference ?? 'it uses tensors with other memory in each call'
     return result
   }
 
@@ -151,102 +162,136 @@ class Program {
   #note(inputs: Inputs): readonly [result: unknown, noted: Noted | undefined] {
     const workspace = this.#workspace
     const { heap, threads } = workspace
-    this.#noted = undefined
-    const memory = this.#memory ?? heap.take(this.#bytes)
-    this.#memory = undefined
+    const memory = this.#taken()
+    if (!memory) return [this.#plain(inputs), undefined]
     const arena = new Arena(heap, memory)
     const log = new Log()
     const outside = new Map<Block, Outside>()
     const conditions: (() => boolean)[] = []
+    const isOwn = (storage: Storage) =>
+      !storage.isFreed && storage.device === workspace.device && (storage.handle as Block).arena === arena
+    const moving = new Map<Storage, Block>()
+    const onAddress = (storage: Storage) => {
+      const block = storage.handle as Block
+      if (block.arena === arena) return undefined
+      const copy = moving.get(storage)
+      outside.set(block, { storage, block: copy ?? block, isCopied: copy !== undefined })
+      return copy
+    }
+    const begin = () => {
+      heap.arena = arena
+      workspace.onAddress = onAddress
+    }
+    const end = () => {
+      heap.arena = undefined
+      workspace.onAddress = undefined
+    }
     const capture = {
       refuse: (reason: string) => log.refuse(reason),
       require: (holds: () => boolean) => void conditions.push(holds),
+      apart<T>(f: () => T): T {
+        end()
+        try {
+          return inCapture(undefined, () => threads.logged(undefined, f))
+        } finally {
+          begin()
+        }
+      },
     }
+    const copies: Tensor[] = []
+    let returned: ReadonlySet<Storage> = new Set()
     heap.arena = arena
-    let copies: readonly Tensor[] = []
     try {
-      copies = inputs.map(x => workspace.tensor(x.dtype, x.shape, to => workspace.copyDense(to, x)))
-      for (const { storage } of copies) storage.keep()
-      const moving = new Map<Storage, Block>()
-      for (const { latest: storage } of this.#moving) {
-        if (storage.isFreed) continue
-        const block = arena.take(storage.length * bytesPerElement(storage.dtype))
+      for (const x of inputs) copies.push(this.#copyOf(x))
+      for (const { latest } of this.#moving) {
+        const block = latest.isFreed ? undefined : arena.take(latest.length * bytesPerElement(latest.dtype))
         if (!block) continue
-        this.#copy(block, storage)
-        moving.set(storage, block)
+        this.#copy(block, latest)
+        moving.set(latest, block)
       }
-      workspace.onAddress = storage => {
-        const block = storage.handle as Block
-        if (block.arena === arena) return undefined
-        const copy = moving.get(storage)
-        outside.set(block, { storage, block: copy ?? block, isCopied: copy !== undefined })
-        return copy
-      }
+      begin()
       const result = inCapture(capture, () => threads.logged(log, () => this.#plain(copies)))
-      const inputBlocks = copies.map(({ storage }) => storage.handle as Block)
-      const isOwn = (storage: Storage) => (storage.handle as Block).arena === arena
-      const own = [...storagesIn(result)].filter(isOwn)
+      returned = storagesIn(result)
+      const own = [...returned].filter(isOwn)
       const kept = arena.buffers - moving.size - new Set([...own, ...copies.map(({ storage }) => storage)]).size
+      if (kept > 0) log.refuse(`it keeps ${kept} tensor${kept === 1 ? '' : 's'} beside its result`)
       // what did not fit into the arena is not from outside
       if (arena.missing === 0 && [...outside.values()].some(({ storage }) => storage.isFreed))
         log.refuse('it changes what it uses from outside, such as parameters')
-      if (kept > 0) log.refuse(`it keeps ${kept} tensor${kept === 1 ? '' : 's'} beside its result`)
-      const again = templateOf(result, isOwn, log)
+      for (const storage of returned) {
+        if (storage.device !== workspace.device) log.refuse(`it returns tensors on ${storage.device.name}`)
+        else if (!storage.isFreed) onAddress(storage)
+      }
+      const template = templateOf(result, isOwn, reason => log.refuse(reason))
       if (arena.missing > 0) this.#bytes = Math.ceil((this.#bytes + arena.missing) * 1.25)
       else if (log.reason === undefined) {
-        arena.seal()
-        this.#memory = memory
-        this.#last = own
         this.#noted = {
           log,
-          inputs: inputBlocks,
+          inputs: copies.map(({ storage }) => storage.handle as Block),
           outside: [...outside.values()],
           conditions,
-          again,
+          result: template,
           threads: threads.count,
         }
+        arena.seal()
+        this.#arena = arena
+        this.#last = own
         return [result, this.#noted]
       }
       this.reason = log.reason
       return [result, undefined]
     } finally {
-      heap.arena = undefined
-      workspace.onAddress = undefined
-      if (!this.#noted) {
-        for (const { storage } of copies) storage.free('the call')
-        arena.leave()
-      }
+      end()
+      for (const { storage } of copies) if (!returned.has(storage)) storage.free('the call')
+      if (!this.#noted) arena.leave()
     }
+  }
+
+  /** The memory for a call that is noted, or undefined if there is none. */
+  #taken(): Block | undefined {
+    const memory = this.#arena?.unseal()
+    this.#arena = undefined
+    this.#noted = undefined
+    if (memory) return memory
+    try {
+      return this.#workspace.heap.take(this.#bytes)
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error
+      this.reason = `it needs ${this.#bytes} bytes in one piece, which are not free`
+      return undefined
+    }
+  }
+
+  #copyOf(x: Tensor): Tensor {
+    const workspace = this.#workspace
+    return workspace.tensor(x.dtype, x.shape, to => workspace.copyDense(to, x))
   }
 
   /** Whether everything outside that the kernels use is where it was. */
   #holds({ outside, conditions, threads }: Noted): boolean {
-    let holds = threads === this.#workspace.threads.count
-    for (const each of outside) {
-      each.storage = each.storage.latest
-      if (each.storage.isFreed || !(each.isCopied || each.storage.handle === each.block)) holds = false
-    }
-    if (!holds)
-      this.#moving = outside.flatMap(({ storage, block, isCopied }) =>
-        !storage.isFreed && storage.device === this.#workspace.device && (isCopied || storage.handle !== block)
-          ? [storage]
-          : [],
-      )
-    return holds && conditions.every(condition => condition())
+    const { device, threads: now } = this.#workspace
+    for (const each of outside) each.storage = each.storage.latest
+    const isThere = ({ storage, block, isCopied }: Outside) =>
+      !storage.isFreed && (isCopied || storage.handle === block)
+    if (outside.every(isThere)) return threads === now.count && conditions.every(condition => condition())
+    this.#moving = outside
+      .filter(each => !each.storage.isFreed && each.storage.device === device && (each.isCopied || !isThere(each)))
+      .map(({ storage }) => storage)
+    return false
   }
 
   #copy(to: Block, { handle, length, dtype }: Storage): void {
     this.#workspace.copy([length], to.pointer, [1], (handle as Block).pointer, [1], dtype)
   }
 
-  #repeated({ log, inputs, outside, again }: Noted, given: Inputs): unknown {
+  #repeated({ log, inputs, outside, result: { again } }: Noted, given: Inputs): unknown {
     const workspace = this.#workspace
     given.forEach((x, i) => {
       workspace.copyDense(inputs[i].pointer, x)
     })
     for (const { storage, block, isCopied } of outside) if (isCopied) this.#copy(block, storage)
+    this.#repeats++
     workspace.threads.repeat(log)
-    this.#replaced = 0
     const result = again()
     this.#last = [...storagesIn(result)].filter(storage => (storage.handle as Block).arena !== undefined)
     this.isReplay = true
@@ -254,49 +299,10 @@ class Program {
   }
 }
 
-/** A function that makes a result again, with new tensors in the same memory for those that are the function's own. */
-function templateOf(result: unknown, isOwn: (storage: Storage) => boolean, log: Log): () => unknown {
-  let storages = new Map<Storage, Storage>()
-  /** the same value with tensors of the call */
-  const make = (item: unknown): (() => unknown) => {
-    if (typeof item !== 'object' || item === null) return () => item
-    if (item instanceof Tensor) {
-      // a parameter that was updated in place has another storage of the same memory
-      if (!isOwn(item.storage)) return () => renewed(item)
-      const { storage, shape, strides, offset } = item
-      const { device, dtype, length } = storage
-      const block = { ...(storage.handle as Block) }
-      return () => {
-        const own = storages.get(storage) ?? new Storage(device, dtype, length, block)
-        storages.set(storage, own)
-        return new Tensor(own, shape, strides, offset)
-      }
-    }
-    if (Array.isArray(item)) {
-      const parts = item.map(make)
-      return () => parts.map(part => part())
-    }
-    if (item instanceof Map) {
-      const parts = [...item].map(([key, value]) => [key, make(value)] as const)
-      return () => new Map(parts.map(([key, part]) => [key, part()]))
-    }
-    if ([Object.prototype, null].includes(Object.getPrototypeOf(item))) {
-      const parts = Object.entries(item).map(([key, value]) => [key, make(value)] as const)
-      return () => Object.fromEntries(parts.map(([key, part]) => [key, part()]))
-    }
-    if ([...storagesIn(item)].some(isOwn)) log.refuse(`it returns tensors in a ${item.constructor.name}`)
-    return () => item
-  }
-  const again = make(result)
-  return () => {
-    storages = new Map()
-    return again()
-  }
-}
-
-/** A tensor, or the same view of the values that its memory has now. */
-const renewed = (x: Tensor): Tensor =>
-  x.storage.isFreed ? new Tensor(x.storage.latest, x.shape, x.strides, x.offset) : x
+/** What is different in two calls, or undefined. */
+const differenceBetween = (a: Noted, b: Noted): string | undefined =>
+  differenceOf(a.log.steps, b.log.steps) ??
+  (areSameParts(a.result.parts, b.result.parts) ? undefined : 'its result had other shapes, numbers or objects')
 
 /** A function whose kernels are repeated. */
 export class CapturedFunction implements Replayable {

@@ -3,7 +3,7 @@
 // are joined into one block, so the memory does not fragment over thousands of steps.
 
 import { OutOfMemoryError } from '../out-of-memory.ts'
-import { uncollectedBytes } from '../pressure.ts'
+import { Claim, uncollectedBytes } from '../pressure.ts'
 import { type Shape, show } from '../shape.ts'
 
 /** A piece of linear memory that a tensor owns. */
@@ -286,6 +286,8 @@ export class Arena {
   readonly #heap: Heap
   /** open: blocks come and go; sealed: nothing is given back; left: the memory is given back with the last block */
   #state: 'open' | 'sealed' | 'left' = 'open'
+  /** of a sealed arena on its memory */
+  #claim: Claim | undefined
   /** bytes that did not fit */
   missing = 0
 
@@ -318,9 +320,26 @@ export class Arena {
     if (this.#state === 'left') this.leave()
   }
 
-  /** From now on blocks that are given back do not count: the memory is for other uses. */
+  /**
+   * From now on blocks that are given back do not count. The memory is given back when nothing refers to the arena and its blocks any
+   * more, unless `unseal` is called before.
+   */
   seal(): void {
     this.#state = 'sealed'
+    const outer = this.#outer
+    this.#claim = new Claim(
+      this,
+      { memory: { free: block => outer.give(block as Block) }, handle: this.#memory },
+      this.#memory.bytes,
+    )
+    this.#claim.keep()
+  }
+
+  /** The memory of a sealed arena, for other uses. */
+  unseal(): Block {
+    this.#claim?.cancel()
+    this.#claim = undefined
+    return this.#memory
   }
 
   /** Gives the memory back as soon as all blocks are. */

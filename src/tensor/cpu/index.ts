@@ -87,6 +87,9 @@ function choose(
   return WebAssembly.validate(bytes) ? { bytes, instructions: 'SIMD' } : undefined
 }
 
+/** why a function that does it is not captured */
+const READS = 'it reads values of tensors (item, data)'
+
 const missing = 'this engine has no WebAssembly SIMD (Node has it since 16.4, browsers since 2021, Safari since 16.4)'
 
 /** The number of threads that was requested, or the best one. Throws DeviceError for an invalid number. */
@@ -256,7 +259,10 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
     read: async view => readSync(view),
     readSync: view => readSync(view),
     capture: f => new CapturedFunction(f, workspace),
-    elements: view => elementsAt(workspace.address(view), view),
+    elements(view) {
+      threads.log?.refuse(READS)
+      return elementsAt(workspace.address(view), view)
+    },
     free: handle => heap.give(handle as Block),
     memory: () => ({ bytes: heap.bytes, buffers: heap.buffers }),
     memoryLimit: heap.limit,
@@ -269,7 +275,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   heap.buffers = 0
 
   function readSync(x: View): TypedArray {
-    threads.log?.refuse('it reads values of tensors (item, data)')
+    threads.log?.refuse(READS)
     const isDense = sizeOf(x.shape) === 0 || isContiguous(x.shape, x.strides)
     const values = elementsAt(isDense ? workspace.address(x) : workspace.dense(x), x).slice()
     workspace.done()

@@ -100,13 +100,14 @@ export class KernelThreads {
     return this.#log ? this.#watchedCode : this.lanes[0].code
   }
 
-  /** Runs `f` and notes what it does in a log. */
-  logged<T>(log: Log, f: () => T): T {
+  /** Runs `f` and notes what it does in a log, or in none. */
+  logged<T>(log: Log | undefined, f: () => T): T {
+    const outer = this.#log
     this.#log = log
     try {
       return f()
     } finally {
-      this.#log = undefined
+      this.#log = outer
     }
   }
 
