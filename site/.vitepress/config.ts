@@ -83,10 +83,18 @@ export default defineConfig({
   themeConfig: {
     search: {
       provider: 'local',
-      // nobody looks for a number, and tables have many
+      // nobody looks for a number, of which tables have many, or for a word that is in every section. The function runs in the page
+      // too, as text, so it uses nothing from here
       options: {
         miniSearch: {
-          options: { processTerm: (term: string) => (/^[\d.,]+$/.test(term) ? null : term.toLowerCase()) },
+          options: {
+            processTerm: (term: string) => {
+              const word = term.toLowerCase()
+              const common =
+                /^(a|an|and|are|as|at|be|been|by|can|does|each|for|from|has|have|if|in|is|it|its|no|of|on|one|or|other|such|than|that|the|their|them|there|these|they|this|to|two|was|were|what|where|which|with|without)$/
+              return /^[\d.,]+$/.test(word) || common.test(word) ? null : word
+            },
+          },
         },
       },
     },
