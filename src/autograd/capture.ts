@@ -27,16 +27,18 @@ export interface Captured<Inputs extends readonly Tensor[], T> {
  *     for (const [images, ids] of batches) scope(() => optimizer.step(step(images, ids).gradients))
  *
  * As with CUDA graphs and `jax.jit`, `f` must depend on its arguments and on the values of parameters alone. What a call returns is
- * freed by the next call, whose result has the same memory; this memory, and that of temporary tensors, stays allocated until
- * `release`.
+ * freed by the next call, to which it may be given as an argument, and whose result has the same memory. This memory, and that of temporary
+ * tensors, stays allocated until `release`, or until the captured function is garbage.
  *
  * - The first call with arguments of some shapes runs `f`; the second and third note its kernels. If these are the same, later calls
  *   repeat them, each with its own arguments and the present values of parameters.
- * - `f` runs again and is compared in the 2nd, 4th, 8th, … of these calls, whenever a parameter has got other memory, and whenever
- *   other parameters of a `lossAndGradients` in `f` are trainable.
+ * - `f` runs again and is compared in the 2nd, 4th, 8th, … of these calls. Without an error it runs again when a parameter has got other
+ *   memory, other parameters of a `lossAndGradients` in `f` are trainable, a module has changed its mode, or `onForward` was called.
  * - Nothing is repeated, and `reason` says why, if `f` draws random numbers (dropout), reads values (`item`, `data`), keeps a tensor
- *   beside its result, or runs other kernels in each call. Nor does it while a tape records or kernels are profiled, and on devices
- *   other than cpu.
+ *   beside its result, steps an optimizer, or runs other kernels or returns other numbers in each call, and if an argument is a
+ *   parameter. Nor while a tape records, operations are observed or kernels are profiled, and on devices other than cpu.
+ * - Parameters that get other memory between calls, from other optimizers than `Adam` and `AdamW` or by `assign`, are copied before
+ *   each call.
  *
  * @param f a synchronous function of tensors, which returns tensors, also in arrays, Maps and plain objects
  * @throws ArgumentError if f returns a Promise
@@ -69,8 +71,10 @@ export function capture<Inputs extends readonly Tensor[], T>(f: (...inputs: Inpu
       release()
       own = { device: on, calls: on.capture(synchronous as unknown as (...inputs: readonly Tensor[]) => unknown) }
     }
-    const result = own.calls.call(inputs)
-    isReplay = own.calls.isReplay
+    // f may release it
+    const { calls } = own
+    const result = calls.call(inputs)
+    isReplay = calls.isReplay
     return result as T
   }
   return Object.defineProperties(Object.assign(call, { release }), {

@@ -1,6 +1,7 @@
 // Looks into modules while they run: a function that sees what a module computes, and the weights of all attention.
 
 import { checkArguments } from '../tensor/arguments.ts'
+import { announceChange, capturing } from '../tensor/capturing.ts'
 import { innermost } from '../tensor/context.ts'
 import { keep, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
@@ -47,8 +48,10 @@ export function onForward<M extends Computing>(
   const hook: Hook = (input, output) => (f as Hook)(input, output)
   const hooks = hooksOf.get(module) ?? watch(module)
   hooks.push(hook)
+  announceChange()
   return () => {
     if (hooks.includes(hook)) hooks.splice(hooks.indexOf(hook), 1)
+    announceChange()
     if (hooks.length > 0 || hooksOf.get(module) !== hooks) return
     hooksOf.delete(module)
     Reflect.deleteProperty(module, 'forward')
@@ -61,6 +64,7 @@ function watch(module: Module): Hook[] {
   hooksOf.set(module, hooks)
   const value: Forward = function (...args) {
     let output = (Object.getPrototypeOf(this).forward as Forward).apply(this, args)
+    if (hooks.length > 0) capturing()?.refuse('it calls a function that onForward was given')
     for (const hook of [...hooks]) {
       const other = hook(args[0], output)
       if (other !== undefined) output = other

@@ -3,6 +3,7 @@
 // Values that no field holds (private fields, closures, objects of other classes) are not part of the module.
 
 import { checkArguments } from '../tensor/arguments.ts'
+import { announceChange } from '../tensor/capturing.ts'
 import { inspected, mimeBundle } from '../tensor/display.ts'
 import { firstFew } from '../tensor/first-few.ts'
 import { outlineHtml } from '../tensor/html.ts'
@@ -213,6 +214,7 @@ export abstract class Module {
    */
   train(training = true): this {
     return this.apply(module => {
+      if (module.training !== training) announceChange()
       module.training = training
     })
   }

@@ -11,6 +11,15 @@ interface Capturing {
 }
 
 let current: Capturing | undefined
+let changes = 0
+
+/** Says that something has changed, other than values of tensors, that functions may depend on: the mode of a module, a hook. */
+export function announceChange(): void {
+  changes++
+}
+
+/** The number of such changes. */
+export const changesSoFar = (): number => changes
 
 /** What is being captured, if something is. */
 export const capturing = (): Capturing | undefined => current

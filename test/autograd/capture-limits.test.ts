@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { capture, vmap } from '../../src/autograd/index.ts'
 import { firstNonFinite } from '../../src/debug/index.ts'
-import { BatchNorm1d, Linear, lossAndGradients } from '../../src/nn/index.ts'
+import { BatchNorm1d, Dropout, Linear, lossAndGradients, onForward } from '../../src/nn/index.ts'
 import { clipGradients, SGD } from '../../src/optim/index.ts'
 import {
   CaptureError,
@@ -165,6 +165,33 @@ describe('what a repeated call would leave out', () => {
     assert.equal(f.reason, 'it steps an optimizer')
   })
 
+  it('a function that onForward is given later', () => {
+    const layer = new Linear(2, 1)
+    const f = capture((x: Tensor) => layer.forward(x))
+    for (let i = 0; i < 7; i++) scope(() => f(ones([1, 2])))
+    let count = 0
+    const remove = onForward(layer, () => void count++)
+    for (let i = 0; i < 3; i++) scope(() => f(ones([1, 2])))
+    assert.equal(count, 3)
+    assert.equal(f.reason, 'it calls a function that onForward was given')
+    remove()
+  })
+
+  it('the other mode of a module', () => {
+    const dropout = new Dropout(0.5)
+    const f = capture((x: Tensor) => dropout.forward(x.add(1)))
+    const isAllTwo = () => scope(() => values(f(ones([64]))).every(value => value === 2))
+    dropout.eval()
+    for (let i = 0; i < 7; i++) assert.equal(isAllTwo(), true)
+    // the same mode once more changes nothing
+    dropout.eval()
+    assert.equal(isAllTwo(), true)
+    assert.equal(f.isReplay, true)
+    dropout.train()
+    assert.equal(isAllTwo(), false)
+    assert.equal(f.reason, 'it draws random numbers')
+  })
+
   it('values that are read where they are', () => {
     const cpu = device.get('cpu')
     const f = capture((x: Tensor) => x.mul(cpu.elements!(x)[0]))
@@ -226,7 +253,7 @@ describe('memory', () => {
       old.storage.free('the test')
       scope(() => assert.deepEqual(values(f(tensor([1]))), [1 + i]))
     }
-    assert.equal(f.reason, 'it uses tensors with other memory in each call')
+    assert.equal(f.reason, 'its tensors have other memory, or its modules are changed, in each call')
   })
 
   it('that is not free in one piece is a reason, and no error', () => {
@@ -304,6 +331,16 @@ describe('memory', () => {
     assert.throws(() => f(x, y), FreedError)
     assert.equal(used(), before - 4000)
   })
+})
+
+it('a function may release itself', () => {
+  let calls = 0
+  const f = capture((x: Tensor): Tensor => {
+    if (calls++ % 3 === 2) f.release()
+    return x.add(1)
+  })
+  for (let i = 0; i < 20; i++) scope(() => assert.deepEqual(values(f(tensor([i]))), [i + 1]))
+  f.release()
 })
 
 it('an index that is wrong in a repeated call changes nothing in the next', () => {

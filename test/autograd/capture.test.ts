@@ -7,7 +7,7 @@ import { capture, grad, vjp } from '../../src/autograd/index.ts'
 import { profile } from '../../src/debug/index.ts'
 import { CoCa } from '../../src/models/index.ts'
 import { Dropout, Linear, lossAndGradients, Parameter } from '../../src/nn/index.ts'
-import { AdamW } from '../../src/optim/index.ts'
+import { Adafactor, AdamW, Lion, type Optimizer, SGD } from '../../src/optim/index.ts'
 import {
   CaptureError,
   type CpuDevice,
@@ -116,8 +116,10 @@ it('random programs', () => {
   )
 })
 
+const adamw = (model: CoCa): Optimizer => new AdamW(model, { learningRate: 1e-2 })
+
 /** A small CoCa, its inputs, and a step that trains it, with its gradients captured or not. */
-function training(isCaptured: boolean, batch = 8) {
+function training(isCaptured: boolean, optimizerOf = adamw) {
   seed(0)
   const model = new CoCa({
     image: { size: 16, patch: 8, width: 32, layers: 2, heads: 2 },
@@ -125,7 +127,7 @@ function training(isCaptured: boolean, batch = 8) {
     pooler: { queries: 4, heads: 2 },
     embedding: 16,
   })
-  const optimizer = new AdamW(model, { learningRate: 1e-2 })
+  const optimizer = optimizerOf(model)
   const f = (images: Tensor, ids: Tensor) => lossAndGradients(model, () => model.loss(images, ids))
   const gradients = capture(f)
   const inputs = (size: number) => [randn([size, 3, 16, 16]), randint(1, 32, [size, 8])] as const
@@ -135,13 +137,17 @@ function training(isCaptured: boolean, batch = 8) {
       optimizer.step(found)
       return Object.values(loss).map(x => (x as Tensor).dataSync()[0])
     })
-  return { model, optimizer, gradients, inputs, step, batch }
+  return { model, optimizer, gradients, inputs, step }
 }
 
 describe('a training of CoCa', () => {
   /** Trains two models with the same batches, and compares their losses and parameters. */
-  const same = (change: (run: ReturnType<typeof training>, i: number) => number | undefined, steps = 24): number => {
-    const [plain, captured] = [training(false), training(true)]
+  const same = (
+    change: (run: ReturnType<typeof training>, i: number) => number | undefined,
+    steps = 24,
+    optimizerOf = adamw,
+  ): number => {
+    const [plain, captured] = [training(false, optimizerOf), training(true, optimizerOf)]
     let replays = 0
     seed(1)
     for (let i = 0; i < steps; i++)
@@ -194,6 +200,12 @@ describe('a training of CoCa', () => {
     })
     assert.ok(replays > 10, `${replays}`)
   })
+
+  for (const Other of [SGD, Lion, Adafactor])
+    it(`with ${Other.name}, which gives parameters other memory`, () => {
+      const make = (model: CoCa) => new Other(model, { learningRate: 1e-3 })
+      assert.ok(same(() => undefined, 24, make) > 10)
+    })
 
   it('with another number of threads from a step on', () => {
     const on = device.get('cpu') as CpuDevice

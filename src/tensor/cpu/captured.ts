@@ -3,7 +3,7 @@
 // same kernels, with the same numbers in the same places, and from time to time the function runs again and is compared.
 
 import { CaptureError } from '../capture-error.ts'
-import { inCapture } from '../capturing.ts'
+import { changesSoFar, inCapture } from '../capturing.ts'
 import type { Replayable } from '../device.ts'
 import { bytesPerElement } from '../dtype.ts'
 import { OutOfMemoryError } from '../out-of-memory.ts'
@@ -42,6 +42,8 @@ interface Noted {
   readonly inputs: readonly Block[]
   readonly outside: readonly Outside[]
   readonly conditions: readonly (() => boolean)[]
+  /** the changes so far */
+  readonly changes: number
   readonly result: Template
   /** the number of threads among which the work was divided */
   readonly threads: number
@@ -154,7 +156,8 @@ class Program {
       this.#tries = 0
       this.#next = this.#next === 0 ? 2 : this.#next * 2
       if (this.#next === 2) this.#calls = 0
-    } else if (++this.#tries > TRIES) this.reason = difference ?? 'it uses tensors with other memory in each call'
+    } else if (++this.#tries > TRIES)
+      this.reason = difference ?? 'its tensors have other memory, or its modules are changed, in each call'
     return result
   }
 
@@ -230,6 +233,7 @@ class Program {
           inputs: copies.map(({ storage }) => storage.handle as Block),
           outside: [...outside.values()],
           conditions,
+          changes: changesSoFar(),
           result: template,
           threads: threads.count,
         }
@@ -267,13 +271,14 @@ class Program {
     return workspace.tensor(x.dtype, x.shape, to => workspace.copyDense(to, x))
   }
 
-  /** Whether everything outside that the kernels use is where it was. */
-  #holds({ outside, conditions, threads }: Noted): boolean {
+  /** Whether everything that the function uses beside its arguments is as it was, and where it was or copied. */
+  #holds({ outside, conditions, changes, threads }: Noted): boolean {
     const { device, threads: now } = this.#workspace
     for (const each of outside) each.storage = each.storage.latest
     const isThere = ({ storage, block, isCopied }: Outside) =>
       !storage.isFreed && (isCopied || storage.handle === block)
-    if (outside.every(isThere)) return threads === now.count && conditions.every(condition => condition())
+    if (outside.every(isThere))
+      return changes === changesSoFar() && threads === now.count && conditions.every(condition => condition())
     this.#moving = outside
       .filter(each => !each.storage.isFreed && each.storage.device === device && (each.isCopied || !isThere(each)))
       .map(({ storage }) => storage)
