@@ -52,6 +52,20 @@ function precise<M extends Module>(model: M, on: string): M {
   return model
 }
 
+/** Counts the passes of the images through the encoder. */
+function countPasses(model: CoCa): { readonly count: number } {
+  const { encoder } = model
+  const counted = { count: 0 }
+  const forward = encoder.forward.bind(encoder)
+  Object.defineProperty(encoder, 'forward', {
+    value: (images: Tensor) => {
+      counted.count++
+      return forward(images)
+    },
+  })
+  return counted
+}
+
 const found: Record<string, unknown> = {}
 
 /** All processes have the same bits. */
@@ -66,6 +80,7 @@ for (const on of ['cpu', 'reference'] as const) {
   for (const [title, options, parts] of [
     ['equal captions are positives', {}, 1],
     ['in parts', {}, 2],
+    ['of which the first rank has one and the others two', {}, ranks.rank === 0 ? 1 : 2],
     ['with dropout', { dropout: 0.3 }, 1],
     ['with dropout in parts', { dropout: 0.3 }, 2],
   ] as const) {
@@ -78,9 +93,12 @@ for (const on of ['cpu', 'reference'] as const) {
     const after = defaultGenerator().state.position
     defaultGenerator().seek(position)
     const part = objective.slice(batch, edges[ranks.rank], edges[ranks.rank + 1])
+    const passes = countPasses(objective.model)
     const own = batchGradients(objective, part, parts, ranks)
     found[`${on}, ${title}`] = {
       ...differences(own, whole),
+      // one pass of a single part, two of each of several
+      hasPasses: passes.count === (parts === 1 ? 1 : 2 * parts),
       sameBits: sameBits(own.gradients),
       isAtSamePosition: defaultGenerator().state.position === after,
     }

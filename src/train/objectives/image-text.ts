@@ -1,7 +1,8 @@
 // The objective of CoCa, the dual encoder and the captioner on images with texts. A contrastive loss compares every image with every
 // text, so the gradients of parts cannot simply be added: first the embeddings of all parts are computed, then the loss and its
-// gradients with respect to them; finally each part is computed again and differentiated from there (Gao et al. 2021, arXiv
-// 2101.06983, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+// gradients with respect to them; finally each part is differentiated from there (Gao et al. 2021, arXiv 2101.06983, "Scaling Deep
+// Contrastive Learning Batch Size under Memory Limited Setup"). Where a process has one part, its tape stays open meanwhile; of several
+// parts there is memory for one tape, so each is computed again.
 
 import { noGrad, valueAndGrad } from '../../autograd/index.ts'
 import type { ImageTextSource, Tokenizer } from '../../data/index.ts'
@@ -22,7 +23,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { patchGrid } from '../../tensor/sides.ts'
 import type { Losses, LossGradients, Objective } from '../objective.ts'
-import { accumulate, type Gathered, inOrderOf, partition, type Reducer, type Steps } from '../parallel.ts'
+import { accumulate, type Gathered, inOrderOf, partition, type Reducer, type Steps, type Sums } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
 
 /** Options of an `ImageTextObjective`. */
@@ -142,7 +143,7 @@ const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) }
 
 /**
  * The result of `lossAndGradients(model, () => model.loss(images, ids))`, with the activations of one part of the batch at a time.
- * The gradient is the same up to rounding. The encoders need one more forward pass.
+ * The gradient is the same up to rounding. With more than one part the encoders need one more forward pass.
  * @param images [batch, channels, height, width]
  * @param ids int32 [batch, tokens]
  * @throws RangeError unless parts is 1 … batch
@@ -176,56 +177,90 @@ function* partGradients(
   { images, ids, groups }: Part,
   reducer: Reducer,
 ): Steps<{ loss: ImageTextLoss; gradients: Map<string, Tensor> }> {
-  // dropout must be the same in both passes
-  const generator = defaultGenerator()
-  const { position } = generator.state
-  const own = scope(() => noGrad(() => ({ ...embed(model, images, ids), weight: captioningWeight(model, ids) })))
-  const { value: weight } = yield* reducer.gather([own.weight], ([weights]) => weights.sum().maximum(1))
-  const compared = own.image && own.text && [own.image, own.text, ...(groups ? [groups] : [])]
-  const contrast = compared && (yield* reducer.gather(compared, all => contrastiveOf(model as Contrasting, all)))
-  generator.seek(position)
-  const part = scope(() => {
+  const own = scope(() => noGrad(() => captioningWeight(model, ids)))
+  const { value: weight } = yield* reducer.gather([own], ([weights]) => weights.sum().maximum(1))
+  const { gatherNow } = reducer
+  const first = gatherNow ? undefined : yield* firstPass(model, { images, ids, groups }, reducer)
+  const { contrastive, part } = scope(() => {
     const of = () => {
       const { image, text, logits } = model.lossInputs(images, ids)
-      const linear =
-        contrast && linearized(model as Contrasting, { image: image!, text: text! }, contrast, reducer.parts)
-      const caption = logits && model.captioning!(logits, ids).mul(own.weight.sum().div(weight))
-      return model.weigh(linear, caption)
+      const pairs = compares(model) && image && text && { image, text }
+      const contrast = pairs
+        ? (first ?? noGrad(() => gatherNow!(compared(pairs, groups), contrastiveOf(model))))
+        : undefined
+      const linear = pairs && contrast ? linearized(model as Contrasting, pairs, contrast, reducer.parts) : undefined
+      const caption = logits && model.captioning!(logits, ids).mul(own.sum().div(weight))
+      return { ...model.weigh(linear, caption), ofAll: contrast?.value.loss }
     }
     const { loss, gradients } = lossAndGradients(model, of, { onGradient: reducer.onGradient })
-    return { losses: { ...(loss.captioning && { captioning: loss.captioning }) }, gradients }
+    const losses: Sums['losses'] = loss.captioning ? { captioning: loss.captioning } : {}
+    return { contrastive: loss.ofAll, part: { losses, gradients } }
   })
   const { losses, gradients } = yield* reducer.sum(part)
-  return {
-    loss: model.weigh(contrast?.value.loss, losses.captioning),
-    gradients: new Map(gradients),
-  }
+  return { loss: model.weigh(contrastive, losses.captioning), gradients: new Map(gradients) }
 }
+
+/** L_Con of all parts with its gradients, from embeddings that are computed once more later. Random numbers are then drawn again. */
+function* firstPass(
+  model: ImageTextModel,
+  { images, ids, groups }: Part,
+  reducer: Reducer,
+): Steps<Gathered<Contrast> | undefined> {
+  const generator = defaultGenerator()
+  const { position } = generator.state
+  const pairs = scope(() => noGrad(() => embed(model, images, ids)))
+  const contrast = pairs && (yield* reducer.gather(compared(pairs, groups), contrastiveOf(model)))
+  generator.seek(position)
+  return contrast
+}
+
+/** Embeddings, whose rows belong together. */
+interface Pairs {
+  readonly image: Tensor
+  readonly text: Tensor
+}
+
+const compared = ({ image, text }: Pairs, groups?: Tensor): readonly Tensor[] => [
+  image,
+  text,
+  ...(groups ? [groups] : []),
+]
+
+const compares = (model: ImageTextModel): model is Contrasting =>
+  isEmbeddingModel(model) && model.lossWeights.contrastive !== 0
 
 type Contrasting = ImageTextModel & Required<Pick<ImageTextModel, 'contrastive'>> & Contrastive
 
-/** L_Con of all images and texts, and its gradients. */
-function contrastiveOf(model: Contrasting, [image, text, groups]: readonly Tensor[]) {
-  const { logScale, logitBias } = model
-  if (!logitBias) {
-    const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
-      (x: Tensor, y: Tensor, scale: Tensor) => model.contrastive(x, y, scale.exp(), { groups }),
-      { wrt: [0, 1, 2] },
-    )(image, text, logScale)
-    return { loss, byImage, byText, byLogScale }
-  }
-  const [loss, [byImage, byText, byLogScale, byBias]] = valueAndGrad(
-    (x: Tensor, y: Tensor, scale: Tensor, bias: Tensor) => model.contrastive(x, y, scale.exp(), { groups, bias }),
-    { wrt: [0, 1, 2, 3] },
-  )(image, text, logScale, logitBias)
-  return { loss, byImage, byText, byLogScale, byBias }
+/** L_Con and its gradients. */
+interface Contrast {
+  readonly loss: Tensor
+  readonly byImage: Tensor
+  readonly byText: Tensor
+  readonly byLogScale: Tensor
+  readonly byBias?: Tensor
 }
+
+/** L_Con of all images and texts, and its gradients. */
+const contrastiveOf =
+  (model: ImageTextModel) =>
+  ([image, text, groups]: readonly Tensor[]): Contrast => {
+    const { logScale, logitBias, contrastive } = model as Contrasting
+    const of = (x: Tensor, y: Tensor, scale: Tensor, bias?: Tensor) =>
+      contrastive.call(model, x, y, scale.exp(), { groups, ...(bias && { bias }) })
+    if (!logitBias) {
+      const [loss, [byImage, byText, byLogScale]] = valueAndGrad(of, { wrt: [0, 1, 2] })(image, text, logScale)
+      return { loss, byImage, byText, byLogScale }
+    }
+    const differentiated = valueAndGrad(of, { wrt: [0, 1, 2, 3] })
+    const [loss, [byImage, byText, byLogScale, byBias]] = differentiated(image, text, logScale, logitBias)
+    return { loss, byImage, byText, byLogScale, byBias }
+  }
 
 /** A function linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of the gradients of scale and bias. */
 const linearized = (
   model: Contrasting,
-  { image, text }: { readonly image: Tensor; readonly text: Tensor },
-  { value, rows }: Gathered<ReturnType<typeof contrastiveOf>>,
+  { image, text }: Pairs,
+  { value, rows }: Gathered<Contrast>,
   parts: number,
 ): Tensor => {
   const linear = image
@@ -237,13 +272,12 @@ const linearized = (
 }
 
 /** Embeddings of a part, if L_Con needs them. With dropout the decoder also draws random numbers, so it runs as well. */
-function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
-  if (model.training && model.config.dropout) {
-    const { image, text } = model.lossInputs(images, ids)
-    return { image, text }
-  }
-  if (!isEmbeddingModel(model) || model.lossWeights.contrastive === 0) return {}
-  return { image: model.encodeImage(images), text: model.encodeText(ids) }
+function embed(model: ImageTextModel, images: Tensor, ids: Tensor): Pairs | undefined {
+  if (!compares(model)) return undefined
+  if (!(model.training && model.config.dropout))
+    return { image: model.encodeImage(images), text: model.encodeText(ids) }
+  const { image, text } = model.lossInputs(images, ids)
+  return { image: image!, text: text! }
 }
 
 /** A model with a captioning loss. */
