@@ -44,11 +44,11 @@ export interface Reducer {
    */
   gather<T>(own: readonly Tensor[], of: (all: readonly Tensor[]) => T): Steps<Gathered<T>>
   /**
-   * The same without a wait, so that it can be called within a forward pass that a tape records: what the tape keeps then serves the
-   * backward pass, and no second forward pass is needed. Undefined where other parts of this process have to be computed first; processes
-   * that have it can exchange with others that have not
+   * Runs steps with calls of `gather` without a wait, so that they can be a piece of a forward pass that a tape records: what the tape
+   * keeps then serves the backward pass, and no second forward pass is needed. Undefined where other parts of this process have to be
+   * computed first; processes that have it can exchange with others that have not
    */
-  readonly gatherNow?: <T>(own: readonly Tensor[], of: (all: readonly Tensor[]) => T) => Gathered<T>
+  readonly runNow?: <T>(steps: Steps<T>) => T
   /**
    * Takes each gradient of this part during its backward pass: give it to `lossAndGradients(model, f, { onGradient })`. The sums are formed
    * and exchanged while the pass goes on. Undefined where `sum` takes the gradients of the result, which works everywhere
@@ -125,7 +125,7 @@ class Accumulation {
     return {
       parts: this.parts,
       gather: gather as Reducer['gather'],
-      ...(this.#own === 1 && { gatherNow: ((own, of) => lastOf(gather(own, of))) as Reducer['gatherNow'] }),
+      ...(this.#own === 1 && { runNow: <T>(steps: Steps<T>) => noGrad(() => lastOf(steps)) }),
       ...(!this.#isAlone && { onGradient: (name, gradient) => this.#add(part, name, gradient) }),
       sum: own => this.#sum(part, own),
     }

@@ -181,3 +181,12 @@ it('throws for more parts than rows', () => {
       new RegExp(`parts must be 1 … 5, the size of the batch, not ${parts}`),
     )
 })
+
+it('throws for a model that does not say how its contrastive loss is defined', () => {
+  const model = Object.defineProperty(coca(), 'contrast', { value: undefined })
+  for (const parts of [1, 2])
+    assert.throws(
+      () => accumulateGradients(model, images, captions, { parts }),
+      /TypeError: CoCa has a contrastive loss, but no field contrast/,
+    )
+})
