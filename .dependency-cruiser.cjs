@@ -23,6 +23,8 @@ const inside = [
   '^src/autograd/(tape|recording|observing|gradient-error|gradcheck/gradcheck|gradcheck/gradcheck-result)\\.ts$',
   // the interface between optimizers and modules, and whether parameters get values
   '^src/nn/(module|parameter|parameter-source)\\.ts$',
+  // rows of losses, for training in parts
+  '^src/nn/contrastive-rows\\.ts$',
   // for models that are read from files
   '^src/models/(config|families)\\.ts$',
   // the checks of its options, for a command that has a flag for each

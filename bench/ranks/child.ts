@@ -14,6 +14,7 @@ import {
   valueAndGrad,
 } from '../../src/index.ts'
 import { openMpi } from '../../src/mpi/index.ts'
+import { contrastiveRows, logSums } from '../../src/nn/contrastive-rows.ts'
 import { batchGradients, CoCaObjective } from '../../src/train/index.ts'
 import { type SizeName, sizes, trainingStep } from '../model.ts'
 import { median } from '../peers/timing.ts'
@@ -84,24 +85,32 @@ const step = () =>
 for (let i = 0; i < Number(flags.warmup); i++) step()
 const times = timesOf(Number(flags.steps), step)
 
-/** so many that the matrix of all pairs takes most of the time */
-const PAIRS = 2048
+/** so many that the matrix of own rows and all pairs takes most of the time */
+const [ROWS, PAIRS] = [256, 8192]
 
 /** The parts of a step, each on all ranks at once and without exchanges. */
 function timeParts(): StepParts {
   const count = Math.max(3, Number(flags.steps) >> 1)
   const { gradients } = lossAndGradients(model, () => objective.loss(own))
   const all = noGrad(() => objective.embeddings!(whole))
-  const loss = (x: Tensor, y: Tensor, scale: Tensor) => model.contrastive(x, y, scale.exp())
-  const contrast = (x: Tensor, y: Tensor) =>
-    medianOf(count, () => scope(() => valueAndGrad(loss, { wrt: [0, 1, 2] })(x, y, model.logScale)))
+  const rows = (start: number, stop: number) => [{ start, stop }]
+  const contrast = (image: Tensor, text: Tensor, start: number, stop: number) => {
+    const [x, y] = [image, text].map(each => each.slice(rows(start, stop)))
+    const batch = { all: { image, text }, rows: { start, stop } }
+    const scale = model.logScale.exp()
+    const sums = logSums({ image, text }, { ...batch, rows: { start: 0, stop: image.shape[0] } }, scale)
+    const share = (x: Tensor, y: Tensor, logScale: Tensor) => {
+      logSums({ image: x, text: y }, batch, logScale.exp())
+      return contrastiveRows({ image: x, text: y }, batch, logScale.exp(), sums, model.contrast).differentiated
+    }
+    return medianOf(count, () => scope(() => valueAndGrad(share, { wrt: [0, 1, 2] })(x, y, model.logScale)))
+  }
   const many = () => randn([PAIRS, config.embedding], { generator: new Generator(2) })
   return {
     examples: own.imageShape[0],
     batch,
-    embed: medianOf(count, () => scope(() => noGrad(() => objective.embeddings!(own)))),
-    contrast: contrast(all.images, all.captions),
-    contrastPerPair: contrast(many(), many()) / PAIRS ** 2,
+    contrast: contrast(all.images, all.captions, edge(ranks.rank), edge(ranks.rank + 1)),
+    contrastPerPair: contrast(many(), many(), 0, ROWS) / (ROWS * PAIRS),
     gradients: medianOf(count, () => scope(() => lossAndGradients(model, () => objective.loss(own)))),
     update: medianOf(count, () => scope(() => optimizer.step(gradients))),
     parameters: model.parameterCount(),

@@ -160,22 +160,11 @@ function compare(): void {
 
 /** The model beside what our own program measured. */
 function compareModel(measured: ReadonlyMap<string, readonly Measured[]>): object[] {
-  const widths = [6, 9, 9, 9, 9, 9, 9, 9, 12, 10, 11, 9, 16]
+  const widths = [6, 9, 9, 9, 9, 9, 9, 12, 10, 11, 9, 16]
   console.log(
     '\nms of the parts of a step, and their sum beside the step; sums overlap the backward pass as far as they can',
   )
-  const titles = [
-    'ranks',
-    'embed',
-    'contrast',
-    'gradients',
-    'update',
-    'gather',
-    'sums',
-    'total',
-    'overlapped',
-    'measured',
-  ]
+  const titles = ['ranks', 'contrast', 'gradients', 'update', 'gather', 'sums', 'total', 'overlapped', 'measured']
   console.log(columns(widths, [...titles, 'error', 'µs', 'GB/s']))
   return numbers(flags.ranks).map(ranks => {
     const all = measured.get(`${cocagrad.name}/${ranks}`)!
@@ -184,8 +173,8 @@ function compareModel(measured: ReadonlyMap<string, readonly Measured[]>): objec
     const link: Link = ranks > 1 ? fitLink(ranks, sums) : { latency: 0, bandwidth: Number.POSITIVE_INFINITY }
     const prediction = predict(ranks, parts, link)
     const ms = median(all.flatMap(each => each.times))
-    const { embed, contrast, gradients, update, gather, sum, total, overlapped } = prediction
-    const shown = [embed, contrast, gradients, update, gather, sum, total, overlapped, ms].map(each => each.toFixed(1))
+    const { contrast, gradients, update, gather, sum, total, overlapped } = prediction
+    const shown = [contrast, gradients, update, gather, sum, total, overlapped, ms].map(each => each.toFixed(1))
     const error = `${Math.round(100 * (total / ms - 1))} %`
     const of = ranks > 1 ? [(1000 * link.latency).toFixed(0), (link.bandwidth / 1e6).toFixed(2)] : ['', '']
     console.log(columns(widths, [ranks, ...shown, error, ...of]))
@@ -203,17 +192,16 @@ function showCluster(): void {
   const parts = cocagrad.run(1, cores).parts!
   const [batch, speed, latency] = [flags.batch, flags.speed, flags.latency].map(Number)
   console.log(
-    `${size}, ${parts.parameters.toLocaleString('en')} parameters; measured here with ${cores} cores and ${parts.batch} examples, ms: ${parts.gradients.toFixed(1)} gradients, ${parts.embed.toFixed(1)} embeddings, ${(1000 * parts.contrastPerPair).toFixed(4)} contrastive loss of 1000 pairs, ${parts.update.toFixed(1)} update`,
+    `${size}, ${parts.parameters.toLocaleString('en')} parameters; measured here with ${cores} cores and ${parts.batch} examples, ms: ${parts.gradients.toFixed(1)} gradients, ${(1000 * parts.contrastPerPair).toFixed(4)} contrastive loss of 1000 logits, ${parts.update.toFixed(1)} update`,
   )
   console.log(
     `batch ${batch.toLocaleString('en')} on nodes that are ${speed} times as fast, ${latency} µs a message; seconds`,
   )
-  const widths = [7, 8, 9, 9, 10, 10, 8, 8, 8, 8, 11, 12]
+  const widths = [7, 8, 9, 10, 10, 8, 8, 8, 8, 11]
   const titles = [
     'nodes',
     'Gbit/s',
     'examples',
-    'embed',
     'contrast',
     'gradients',
     'update',
@@ -222,22 +210,19 @@ function showCluster(): void {
     'total',
     'overlapped',
   ]
-  console.log(columns(widths, [...titles, 'own rows']))
+  console.log(columns(widths, titles))
   for (const nodes of numbers(flags.nodes))
     for (const gbits of numbers(flags.gbits)) {
       const link = { latency: latency / 1000, bandwidth: (gbits * 1e9) / 8 / 1000 }
-      const { embed, contrast, gradients, update, gather, sum, total, overlapped } = predict(
+      const { contrast, gradients, update, gather, sum, total, overlapped } = predict(
         nodes,
         scaled(parts, nodes, batch, speed),
         link,
       )
-      const ownRows = predict(nodes, scaled(parts, nodes, batch, speed, true), link)
-      const seconds = [embed, contrast, gradients, update, gather, sum, total, overlapped, ownRows.overlapped]
+      const seconds = [contrast, gradients, update, gather, sum, total, overlapped]
       console.log(columns(widths, [nodes, gbits, batch / nodes, ...seconds.map(each => (each / 1000).toFixed(3))]))
     }
-  console.log(
-    'overlapped: sums during the backward pass; own rows: that, and each rank computes the contrastive loss of its own examples with all',
-  )
+  console.log('overlapped: sums during the backward pass')
 }
 
 if (flags.model) showCluster()

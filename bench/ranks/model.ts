@@ -5,11 +5,9 @@ export interface StepParts {
   /** examples of the rank, and of the whole batch */
   readonly examples: number
   readonly batch: number
-  /** the embeddings of its examples, without gradient */
-  readonly embed: number
-  /** the contrastive loss of the whole batch, with its gradient */
+  /** the contrastive loss of its examples with the whole batch, and its gradient */
   readonly contrast: number
-  /** that loss of a large batch, divided by the square of the number of its examples */
+  /** that loss of a large batch, divided by the number of its logits in one direction */
   readonly contrastPerPair: number
   /** loss and gradients of its examples */
   readonly gradients: number
@@ -74,7 +72,6 @@ export function fitLink(n: number, sums: readonly Sample[]): Link {
 
 /** Milliseconds of a step. */
 export interface Prediction {
-  readonly embed: number
   readonly contrast: number
   readonly gradients: number
   readonly update: number
@@ -89,29 +86,28 @@ export interface Prediction {
 /** The time of a step of n ranks whose parts were measured. */
 export function predict(n: number, parts: StepParts, link: Link): Prediction {
   const { gradients, update, batch, width, parameters } = parts
-  const [embed, contrast] = n > 1 ? [parts.embed, parts.contrast] : [0, 0]
-  const gather = n > 1 ? 2 * gatherTime(n, 4 * batch * width, link) : 0
+  const contrast = n > 1 ? parts.contrast : 0
+  // embeddings of images and texts, and two sums of each row
+  const gather = n > 1 ? 2 * gatherTime(n, 4 * batch * width, link) + gatherTime(n, 8 * batch, link) : 0
   const sum = n > 1 ? sumTime(n, 4 * parameters, link) : 0
-  const without = embed + contrast + gradients + update + gather
+  const without = contrast + gradients + update + gather
   const hidden = Math.min(sum, (2 / 3) * gradients)
-  return { embed, contrast, gradients, update, gather, sum, total: without + sum, overlapped: without + sum - hidden }
+  return { contrast, gradients, update, gather, sum, total: without + sum, overlapped: without + sum - hidden }
 }
 
 /**
  * The parts on a node that computes `speed` times as fast, for another batch of n nodes: in proportion to the examples, the contrastive loss
- * to their square, the update the same for all.
- * @param ownRows each rank computes only the losses of its own examples with all others
+ * to the examples of a node times those of the batch, the update the same for all.
  */
-export function scaled(parts: StepParts, n: number, batch: number, speed: number, ownRows = false): StepParts {
+export function scaled(parts: StepParts, n: number, batch: number, speed: number): StepParts {
   const examples = batch / n
   const more = examples / parts.examples / speed
   return {
     ...parts,
     examples,
     batch,
-    embed: parts.embed * more,
     gradients: parts.gradients * more,
     update: parts.update / speed,
-    contrast: (parts.contrastPerPair / speed) * batch * (ownRows ? examples : batch),
+    contrast: (parts.contrastPerPair / speed) * batch * examples,
   }
 }

@@ -189,6 +189,11 @@ export class CoCa extends Module implements ImageTextModel, CaptionDecoder {
     return contrastiveLoss(image, text, scale, { reduction: this.settings.loss.contrastive.reduction, groups })
   }
 
+  /** how both directions of L_Con are reduced */
+  get contrast(): 'sum' | 'mean' {
+    return this.settings.loss.contrastive.reduction
+  }
+
   /** L_Cap of logits, reduced as the configuration says */
   captioning(logits: Tensor, ids: Tensor): Tensor {
     const { loss, text } = this.settings

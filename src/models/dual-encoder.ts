@@ -115,6 +115,11 @@ export class DualEncoder extends Module implements ImageTextModel {
     return contrastiveLoss(image, text, scale, { reduction: 'mean', groups })
   }
 
+  /** the mean of both directions, or SigLIP's loss */
+  get contrast(): 'mean' | 'sigmoid' {
+    return this.logitBias ? 'sigmoid' : 'mean'
+  }
+
   /** λ_Con, and λ_Cap = 0, because there is no captioning loss */
   get lossWeights() {
     return { contrastive: 1, captioning: 0 } as const

@@ -61,6 +61,8 @@ export interface ImageTextModel extends Module {
   weigh(contrastive: Tensor | undefined, captioning: Tensor | undefined): ImageTextLoss
   /** L_Con of embeddings [batch, embedding], if λ_Con is not 0 */
   contrastive?(image: Tensor, text: Tensor, scale: Tensor, options?: ContrastOptions): Tensor
+  /** how `contrastive` is defined: the sum or the mean of both directions, or SigLIP's loss. Training in parts computes its rows */
+  readonly contrast?: 'sum' | 'mean' | 'sigmoid'
   /** L_Cap of logits [batch, tokens, vocabulary], if λ_Cap is not 0 */
   captioning?(logits: Tensor, ids: Tensor): Tensor
 }

@@ -44,6 +44,12 @@ export interface Reducer {
    */
   gather<T>(own: readonly Tensor[], of: (all: readonly Tensor[]) => T): Steps<Gathered<T>>
   /**
+   * Runs steps with calls of `gather` without a wait, so that they can be a piece of a forward pass that a tape records: what the tape
+   * keeps then serves the backward pass, and no second forward pass is needed. Undefined where other parts of this process have to be
+   * computed first; processes that have it can exchange with others that have not
+   */
+  readonly runNow?: <T>(steps: Steps<T>) => T
+  /**
    * Takes each gradient of this part during its backward pass: give it to `lossAndGradients(model, f, { onGradient })`. The sums are formed
    * and exchanged while the pass goes on. Undefined where `sum` takes the gradients of the result, which works everywhere
    */
@@ -119,6 +125,7 @@ class Accumulation {
     return {
       parts: this.parts,
       gather: gather as Reducer['gather'],
+      ...(this.#own === 1 && { runNow: <T>(steps: Steps<T>) => noGrad(() => lastOf(steps)) }),
       ...(!this.#isAlone && { onGradient: (name, gradient) => this.#add(part, name, gradient) }),
       sum: own => this.#sum(part, own),
     }
@@ -182,6 +189,14 @@ class Accumulation {
     const sums = this.#exchange.sum(losses)
     for (const storage of storagesIn(losses)) storage.free('the exchange of losses')
     return sums
+  }
+}
+
+/** The result of steps that wait for nothing. */
+function lastOf<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
   }
 }
 

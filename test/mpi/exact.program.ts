@@ -1,12 +1,18 @@
 // Every process computes the gradient of a whole batch by itself, and that of its part together with the others. Rank 0 prints the
 // relative differences as JSON.
 
-import { CoCa } from '../../src/models/index.ts'
+import { CoCa, DualEncoder } from '../../src/models/index.ts'
 import { openMpi } from '../../src/mpi/index.ts'
 import { Linear, lossAndGradients, type Module } from '../../src/nn/index.ts'
 import { AdamW } from '../../src/optim/index.ts'
 import { defaultGenerator, device, fromData, scope, seed, type Tensor } from '../../src/tensor/index.ts'
-import { batchGradients, CoCaObjective, type LossGradients, type Objective } from '../../src/train/index.ts'
+import {
+  batchGradients,
+  CoCaObjective,
+  ImageTextObjective,
+  type LossGradients,
+  type Objective,
+} from '../../src/train/index.ts'
 import { tinyModel } from '../train/tiny.ts'
 
 const ranks = openMpi()
@@ -52,6 +58,22 @@ function precise<M extends Module>(model: M, on: string): M {
   return model
 }
 
+/** Counts the passes of the images through the encoder. */
+function countPasses(model: CoCa): { readonly count: number } {
+  const { encoder } = model
+  const counted = { count: 0 }
+  const forward = encoder.forward.bind(encoder)
+  Object.defineProperty(encoder, 'forward', {
+    value: (images: Tensor) => {
+      counted.count++
+      return forward(images)
+    },
+  })
+  return counted
+}
+
+const tinyDual = { image: tinyModel.image, text: tinyModel.text, embedding: tinyModel.embedding }
+
 const found: Record<string, unknown> = {}
 
 /** All processes have the same bits. */
@@ -63,14 +85,16 @@ const sameBits = (gradients: ReadonlyMap<string, Tensor>): boolean => {
 
 for (const on of ['cpu', 'reference'] as const) {
   await device.use(on)
-  for (const [title, options, parts] of [
+  for (const [title, options, parts, positives = true] of [
     ['equal captions are positives', {}, 1],
+    ['equal captions are not', { loss: { contrastive: { reduction: 'sum' } } }, 1, false],
     ['in parts', {}, 2],
+    ['of which the first rank has one and the others two', {}, ranks.rank === 0 ? 1 : 2],
     ['with dropout', { dropout: 0.3 }, 1],
     ['with dropout in parts', { dropout: 0.3 }, 2],
   ] as const) {
     seed(4)
-    const objective = new CoCaObjective(precise(new CoCa({ ...tinyModel, ...options }), on), { positives: true })
+    const objective = new CoCaObjective(precise(new CoCa({ ...tinyModel, ...options }), on), { positives })
     objective.model.train()
     const batch = batchOn(on)
     const { position } = defaultGenerator().state
@@ -78,11 +102,35 @@ for (const on of ['cpu', 'reference'] as const) {
     const after = defaultGenerator().state.position
     defaultGenerator().seek(position)
     const part = objective.slice(batch, edges[ranks.rank], edges[ranks.rank + 1])
+    const passes = countPasses(objective.model)
     const own = batchGradients(objective, part, parts, ranks)
     found[`${on}, ${title}`] = {
       ...differences(own, whole),
+      // one pass of a single part, two of each of several
+      hasPasses: passes.count === (parts === 1 ? 1 : 2 * parts),
       sameBits: sameBits(own.gradients),
       isAtSamePosition: defaultGenerator().state.position === after,
+    }
+  }
+  for (const [contrast, parts, positives] of [
+    ['softmax', 1, true],
+    ['sigmoid', 1, true],
+    ['sigmoid', 2, false],
+  ] as const) {
+    seed(8)
+    const model = precise(new DualEncoder({ ...tinyDual, contrast }), on)
+    const objective = new ImageTextObjective(model, { positives })
+    const batch = batchOn(on)
+    const own = batchGradients(
+      objective,
+      objective.slice(batch, edges[ranks.rank], edges[ranks.rank + 1]),
+      parts,
+      ranks,
+    )
+    found[`${on}, a dual encoder with ${contrast} in ${parts} parts${positives ? ' and positives' : ''}`] = {
+      ...differences(own, batchGradients(objective, batch, 1)),
+      sameBits: sameBits(own.gradients),
+      isAtSamePosition: true,
     }
   }
   seed(5)

@@ -87,6 +87,33 @@ it('every parameter is used in every part', () => {
   }
 })
 
+it('computes one part once, and each of several twice', () => {
+  const model = coca()
+  const forward = mock.method(model.encoder, 'forward')
+  for (const [parts, passes] of [
+    [1, 1],
+    [2, 4],
+    [3, 6],
+  ]) {
+    forward.mock.resetCalls()
+    accumulateGradients(model, images, captions, { parts })
+    assert.equal(forward.mock.callCount(), passes, `${parts} parts`)
+  }
+})
+
+it('has in one part the dropout of the loss of the whole', () => {
+  const model = coca({ ...small, dropout: 0.3 }).train()
+  const { position } = defaultGenerator().state
+  const whole = lossAndGradients(model, () => model.loss(images, captions))
+  const after = defaultGenerator().state.position
+  defaultGenerator().seek(position)
+  const { loss, gradients } = accumulateGradients(model, images, captions, { parts: 1 })
+  assertCloseNumbers([...loss.total.dataSync()], [...whole.loss.total.dataSync()], 1e-12)
+  for (const [name, gradient] of whole.gradients)
+    assertCloseNumbers([...gradients.get(name)!.dataSync()], [...gradient.dataSync()], 1e-11)
+  assert.equal(defaultGenerator().state.position, after)
+})
+
 it('uses the same dropout in both passes: the gradient is that of the reported loss', () => {
   const model = coca({ ...small, dropout: 0.3 }).train()
   const { position } = defaultGenerator().state
@@ -152,5 +179,14 @@ it('throws for more parts than rows', () => {
     assert.throws(
       () => accumulateGradients(coca(), images, captions, { parts }),
       new RegExp(`parts must be 1 … 5, the size of the batch, not ${parts}`),
+    )
+})
+
+it('throws for a model that does not say how its contrastive loss is defined', () => {
+  const model = Object.defineProperty(coca(), 'contrast', { value: undefined })
+  for (const parts of [1, 2])
+    assert.throws(
+      () => accumulateGradients(model, images, captions, { parts }),
+      /TypeError: CoCa has a contrastive loss, but no field contrast/,
     )
 })

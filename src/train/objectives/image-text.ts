@@ -1,9 +1,10 @@
 // The objective of CoCa, the dual encoder and the captioner on images with texts. A contrastive loss compares every image with every
-// text, so the gradients of parts cannot simply be added: first the embeddings of all parts are computed, then the loss and its
-// gradients with respect to them; finally each part is computed again and differentiated from there (Gao et al. 2021, arXiv
-// 2101.06983, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup").
+// text, so the gradients of parts cannot simply be added: first the embeddings of all parts are computed, then each part is
+// differentiated with those of the others as constants (Gao et al. 2021, arXiv 2101.06983, "Scaling Deep Contrastive Learning Batch Size
+// under Memory Limited Setup"). Each part computes only its own rows of the loss. Where a process has one part, its tape stays open while
+// embeddings are exchanged; of several parts there is memory for one tape, so each is computed again.
 
-import { noGrad, valueAndGrad } from '../../autograd/index.ts'
+import { noGrad } from '../../autograd/index.ts'
 import type { ImageTextSource, Tokenizer } from '../../data/index.ts'
 import {
   captioning,
@@ -16,13 +17,21 @@ import {
 import { batchTensors, equalRows, type LossBatch } from '../../evaluate/inputs.ts'
 import type { CoCa, CoCaConfig, ImageTextLoss, ImageTextModel } from '../../models/index.ts'
 import type { Communicator } from '../../mpi/index.ts'
+import {
+  contrastiveRows,
+  logSums,
+  type Pairs,
+  type RowsLoss,
+  sigmoidContrastiveRows,
+  type WholeBatch,
+} from '../../nn/contrastive-rows.ts'
 import { lossAndGradients, type Module, type Parameter } from '../../nn/index.ts'
 import { defaultGenerator, scope, type Tensor } from '../../tensor/index.ts'
 import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import { patchGrid } from '../../tensor/sides.ts'
 import type { Losses, LossGradients, Objective } from '../objective.ts'
-import { accumulate, type Gathered, inOrderOf, partition, type Reducer, type Steps } from '../parallel.ts'
+import { accumulate, inOrderOf, partition, type Reducer, type Steps, type Sums } from '../parallel.ts'
 import { slicePixels } from './rows.ts'
 
 /** Options of an `ImageTextObjective`. */
@@ -150,7 +159,7 @@ const accumulationOptions = { parts: is.number, groups: is.optional(is.tensor) }
 
 /**
  * The result of `lossAndGradients(model, () => model.loss(images, ids))`, with the activations of one part of the batch at a time.
- * The gradient is the same up to rounding. The encoders need one more forward pass.
+ * The gradient is the same up to rounding. With more than one part the encoders need one more forward pass.
  * @param images [batch, channels, height, width]
  * @param ids int32 [batch, tokens]
  * @throws RangeError unless parts is 1 … batch
@@ -184,74 +193,82 @@ function* partGradients(
   { images, ids, groups }: Part,
   reducer: Reducer,
 ): Steps<{ loss: ImageTextLoss; gradients: Map<string, Tensor> }> {
-  // dropout must be the same in both passes
-  const generator = defaultGenerator()
-  const { position } = generator.state
-  const own = scope(() => noGrad(() => ({ ...embed(model, images, ids), weight: captioningWeight(model, ids) })))
-  const { value: weight } = yield* reducer.gather([own.weight], ([weights]) => weights.sum().maximum(1))
-  const compared = own.image && own.text && [own.image, own.text, ...(groups ? [groups] : [])]
-  const contrast = compared && (yield* reducer.gather(compared, all => contrastiveOf(model as Contrasting, all)))
-  generator.seek(position)
+  const own = scope(() => noGrad(() => captioningWeight(model, ids)))
+  const { value: weight } = yield* reducer.gather([own], ([weights]) => weights.sum().maximum(1))
+  const { runNow } = reducer
+  const first = runNow ? undefined : yield* firstPass(model, { images, ids, groups }, reducer)
   const part = scope(() => {
     const of = () => {
       const { image, text, logits } = model.lossInputs(images, ids)
-      const linear =
-        contrast && linearized(model as Contrasting, { image: image!, text: text! }, contrast, reducer.parts)
-      const caption = logits && model.captioning!(logits, ids).mul(own.weight.sum().div(weight))
-      return model.weigh(linear, caption)
+      const share =
+        compares(model) && image && text
+          ? shareOf(model, { image, text }, first ?? runNow!(othersOf(model, { image, text }, groups, reducer)))
+          : undefined
+      const caption = logits && model.captioning!(logits, ids).mul(own.sum().div(weight))
+      return { ...model.weigh(share?.differentiated, caption), ...(share && { contrastive: share.loss }) }
     }
     const { loss, gradients } = lossAndGradients(model, of, { onGradient: reducer.onGradient })
-    return { losses: { ...(loss.captioning && { captioning: loss.captioning }) }, gradients }
+    const { total, ...losses } = loss
+    return { losses: losses as Sums['losses'], gradients }
   })
   const { losses, gradients } = yield* reducer.sum(part)
-  return {
-    loss: model.weigh(contrast?.value.loss, losses.captioning),
-    gradients: new Map(gradients),
-  }
+  return { loss: model.weigh(losses.contrastive, losses.captioning), gradients: new Map(gradients) }
 }
 
-type Contrasting = ImageTextModel & Required<Pick<ImageTextModel, 'contrastive'>> & Contrastive
-
-/** L_Con of all images and texts, and its gradients. */
-function contrastiveOf(model: Contrasting, [image, text, groups]: readonly Tensor[]) {
-  const { logScale, logitBias } = model
-  if (!logitBias) {
-    const [loss, [byImage, byText, byLogScale]] = valueAndGrad(
-      (x: Tensor, y: Tensor, scale: Tensor) => model.contrastive(x, y, scale.exp(), { groups }),
-      { wrt: [0, 1, 2] },
-    )(image, text, logScale)
-    return { loss, byImage, byText, byLogScale }
-  }
-  const [loss, [byImage, byText, byLogScale, byBias]] = valueAndGrad(
-    (x: Tensor, y: Tensor, scale: Tensor, bias: Tensor) => model.contrastive(x, y, scale.exp(), { groups, bias }),
-    { wrt: [0, 1, 2, 3] },
-  )(image, text, logScale, logitBias)
-  return { loss, byImage, byText, byLogScale, byBias }
+/** What L_Con of a part needs of the others, from embeddings that are computed once more later. Random numbers are then drawn again. */
+function* firstPass(model: ImageTextModel, { images, ids, groups }: Part, reducer: Reducer): Steps<Others | undefined> {
+  if (!compares(model)) return undefined
+  const generator = defaultGenerator()
+  const { position } = generator.state
+  const pairs = scope(() => noGrad(() => embed(model, images, ids)))
+  const others = yield* othersOf(model, pairs, groups, reducer)
+  generator.seek(position)
+  return others
 }
 
-/** A function linear in a part's embeddings, with the gradient of L_Con; each part has an equal share of the gradients of scale and bias. */
-const linearized = (
-  model: Contrasting,
-  { image, text }: { readonly image: Tensor; readonly text: Tensor },
-  { value, rows }: Gathered<ReturnType<typeof contrastiveOf>>,
-  parts: number,
-): Tensor => {
-  const linear = image
-    .mul(value.byImage.slice(rows))
-    .sum()
-    .add(text.mul(value.byText.slice(rows)).sum())
-    .add(model.logScale.mul(value.byLogScale.div(parts)))
-  return model.logitBias && value.byBias ? linear.add(model.logitBias.mul(value.byBias.div(parts))) : linear
+type Contrasting = ImageTextModel & Required<Pick<ImageTextModel, 'contrast'>> & Contrastive
+
+/** @throws TypeError if the model does not say how L_Con is defined */
+function compares(model: ImageTextModel): model is Contrasting {
+  if (!isEmbeddingModel(model) || model.lossWeights.contrastive === 0) return false
+  if (model.contrast) return true
+  throw new TypeError(
+    `${model.constructor.name} has a contrastive loss, but no field contrast, which says how its rows are computed in a part of a batch: 'sum' or 'mean' of both directions, or 'sigmoid'`,
+  )
 }
 
-/** Embeddings of a part, if L_Con needs them. With dropout the decoder also draws random numbers, so it runs as well. */
-function embed(model: ImageTextModel, images: Tensor, ids: Tensor): { image?: Tensor; text?: Tensor } {
-  if (model.training && model.config.dropout) {
-    const { image, text } = model.lossInputs(images, ids)
-    return { image, text }
-  }
-  if (!isEmbeddingModel(model) || model.lossWeights.contrastive === 0) return {}
-  return { image: model.encodeImage(images), text: model.encodeText(ids) }
+/** What L_Con of a part needs of the whole batch. */
+interface Others extends WholeBatch {
+  /** of all rows, [batch, 2]; a sigmoid needs none */
+  readonly sums?: Tensor
+}
+
+function* othersOf(model: Contrasting, pairs: Pairs, groups: Tensor | undefined, reducer: Reducer): Steps<Others> {
+  const own = [pairs.image, pairs.text, ...(groups ? [groups] : [])]
+  const {
+    value: [image, text, ofAll],
+    rows: [rows],
+  } = yield* reducer.gather(own, all => all)
+  const whole = { all: { image, text }, rows, groups: ofAll as Tensor | undefined }
+  if (model.contrast === 'sigmoid') return whole
+  const ownSums = scope(() => noGrad(() => logSums(pairs, whole, model.logScale.exp())))
+  const { value: sums } = yield* reducer.gather([ownSums], ([all]) => all)
+  return { ...whole, sums }
+}
+
+/** L_Con of the rows of a part. */
+function shareOf(model: Contrasting, pairs: Pairs, { sums, ...whole }: Others): RowsLoss {
+  const scale = model.logScale.exp()
+  if (model.contrast === 'sigmoid') return sigmoidContrastiveRows(pairs, whole, scale, model.logitBias!)
+  return contrastiveRows(pairs, whole, scale, sums!, model.contrast)
+}
+
+/** The embeddings of a part. With dropout the decoder also draws random numbers, so it runs as well. */
+function embed(model: Contrasting, images: Tensor, ids: Tensor): Pairs {
+  if (!(model.training && model.config.dropout))
+    return { image: model.encodeImage(images), text: model.encodeText(ids) }
+  const { image, text } = model.lossInputs(images, ids)
+  return { image: image!, text: text! }
 }
 
 /** A model with a captioning loss. */
