@@ -41,9 +41,9 @@ const owned = new WeakSet<Storage>()
 
 const isWhole = (x: Tensor): boolean => x.isContiguous && x.storage.length === x.size
 
-/** Memory for one parameter: the tensor's own, or a copy if the tensor is a view of a part or belongs to another parameter. */
+/** Memory for one parameter: the tensor's own, or a copy if the tensor is a view of a part, belongs to another parameter or is borrowed. */
 function take(value: Tensor): Storage {
-  const free = isWhole(value) && !owned.has(value.storage)
+  const free = isWhole(value) && !owned.has(value.storage) && !value.storage.isBorrowed
   const { storage } = keep(free ? value : deviceOf(value).kernels.copy(value))
   owned.add(storage)
   return storage

@@ -65,6 +65,8 @@ export class Storage implements Owned {
   readonly length: number
   /** the list of the scope that will free this memory; null if the garbage collector will */
   owner: readonly Owned[] | null = null
+  /** whether its memory will have other values soon, so that who wants to keep the value copies it */
+  isBorrowed = false
   #handle: unknown
   #freedBy: string | null = null
   /** the storage that has taken its place, after `move` and `freeFor`: shared by all that had it, so that old ones do not keep each other */

@@ -271,6 +271,20 @@ describe('results', () => {
     assert.equal(f.isReplay, true)
   })
 
+  it('stay in a buffer that they are assigned to', () => {
+    const twice = capture((x: Tensor) => x.mul(2))
+    const state = new Parameter(keep(zeros([2])))
+    for (let i = 0; i < 9; i++)
+      scope(() => {
+        const result = twice(tensor([i, 1]))
+        state.assign(result)
+        if (i % 2 === 0) state.assign(tensor([7, 7]))
+        twice(tensor([0, 0]))
+        assert.deepEqual(values(state), i % 2 === 0 ? [7, 7] : [2 * i, 2])
+      })
+    assert.equal(twice.isReplay, true)
+  })
+
   it('may be views of a parameter that is updated in place', () => {
     const layer = new Linear(3, 2)
     const optimizer = new AdamW(layer, { learningRate: 0.1 })

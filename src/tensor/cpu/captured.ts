@@ -112,8 +112,20 @@ class Program {
 
   #free(by: string): void {
     // their memory may have moved to other storages, as when gradients are clipped in place
-    for (const storage of this.#last) storage.latest.free(by)
+    for (const { latest } of this.#last) if (this.#isLent(latest)) latest.free(by)
     this.#last = []
+  }
+
+  /** Whether memory is in an arena. */
+  #isLent(storage: Storage): boolean {
+    if (storage.isFreed || storage.device !== this.#workspace.device) return false
+    return (storage.handle as Block).arena !== undefined
+  }
+
+  /** The result is in memory that the next call needs. */
+  #lend(result: unknown): void {
+    this.#last = [...storagesIn(result)].filter(storage => this.#isLent(storage))
+    for (const storage of this.#last) storage.isBorrowed = true
   }
 
   #giveBack(): void {
@@ -239,7 +251,7 @@ class Program {
         }
         arena.seal()
         this.#arena = arena
-        this.#last = own
+        this.#lend(result)
         return [result, this.#noted]
       }
       this.reason = log.reason
@@ -298,7 +310,7 @@ class Program {
     this.#repeats++
     workspace.threads.repeat(log)
     const result = again()
-    this.#last = [...storagesIn(result)].filter(storage => (storage.handle as Block).arena !== undefined)
+    this.#lend(result)
     this.isReplay = true
     return result
   }
