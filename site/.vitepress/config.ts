@@ -83,16 +83,19 @@ export default defineConfig({
   themeConfig: {
     search: {
       provider: 'local',
-      // nobody looks for a number, of which tables have many, or for a word that is in every section. The function runs in the page
-      // too, as text, so it uses nothing from here
+      // nobody looks for a number, of which tables have many, or for a word that is in every section; but the last word of what is typed
+      // may be the beginning of one, such as from of fromData. The function runs in the page too, as text, so it uses nothing from here
       options: {
         miniSearch: {
           options: {
-            processTerm: (term: string) => {
-              const word = term.toLowerCase()
+            tokenize: (text: string, field?: string) => {
               const common =
-                /^(a|an|and|are|as|at|be|been|by|can|does|each|for|from|has|have|if|in|is|it|its|no|of|on|one|or|other|such|than|that|the|their|them|there|these|they|this|to|two|was|were|what|where|which|with|without)$/
-              return /^[\d.,]+$/.test(word) || common.test(word) ? null : word
+                /^(a|an|and|are|as|at|be|been|by|can|does|each|for|from|has|have|if|in|is|it|its|no|of|on|one|or|other|such|than|that|the|their|them|there|these|they|this|to|two|was|were|what|where|which|with|without)$/i
+              const words = text.split(/[\n\r\p{Z}\p{P}]+/u).filter(word => word !== '')
+              return words.filter((word, i) => {
+                const isTyped = field === undefined && i === words.length - 1
+                return !/^\d+$/.test(word) && (isTyped || !common.test(word))
+              })
             },
           },
         },

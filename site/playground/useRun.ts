@@ -83,6 +83,8 @@ export function useRun(
 
   /** what is done with the model when it is open */
   let then: 'show' | 'run' | 'pause' = 'show'
+  /** whether the run goes back to a checkpoint: an end that is reported until then is of the steps before */
+  let goesBack = false
   let worker: Worker | undefined
   let watched: Watched = {}
   const ask = (request: Request) => worker?.postMessage(request)
@@ -107,6 +109,7 @@ export function useRun(
         return
       }
       case 'history':
+        goesBack = false
         steps.value = report.steps
         step.value = report.steps.at(-1)?.step ?? 0
         return
@@ -116,7 +119,7 @@ export function useRun(
         milliseconds.value = report.milliseconds
         return
       case 'finished':
-        state.value = 'finished'
+        if (!goesBack) state.value = 'finished'
         return
       case 'saved':
         problem.value = report.problem ?? ''
@@ -160,6 +163,7 @@ export function useRun(
     worker.onmessage = ({ data }: MessageEvent<Report>) => hear(data)
     worker.onerror = event => hear({ kind: 'failed', message: event.message || 'the thread did not start' })
     then = next
+    goesBack = false
     inspected = undefined
     state.value = 'opening'
     message.value = mistake.value = problem.value = ''
@@ -234,6 +238,7 @@ export function useRun(
     oneStep: () => ask({ kind: 'step' }),
     /** Goes back to a checkpoint, and waits there. */
     rewind(step: number) {
+      goesBack = true
       state.value = 'paused'
       message.value = ''
       ask({ kind: 'rewind', step })

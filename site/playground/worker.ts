@@ -99,6 +99,7 @@ async function train(): Promise<void> {
     report()
   }
   if (trainer?.isFinished) {
+    isRunning = false
     await save()
     post({ kind: 'finished' })
   }

@@ -81,6 +81,23 @@ describe('the reference', { skip }, () => {
       server.close()
     })
 
+    test('finds sections by what they are about, and names that begin with a common word', async () => {
+      const { page, errors, close } = await open(browser, `${url}reference/index.html`)
+      await page.getByRole('button', { name: 'Search' }).click()
+      const found = page.getByRole('option')
+      for (const [text, name] of [
+        ['training on several processes', 'Several processes'],
+        ['what is the gradient of a function', 'Functions of functions'],
+        ['from', 'fromData'],
+        ['this is', 'isNaN'],
+      ]) {
+        await page.getByRole('searchbox').fill(text)
+        await found.filter({ hasText: name }).first().waitFor()
+      }
+      assert.deepEqual(errors, [])
+      await close()
+    })
+
     for (const width of [390, 820, 1280])
       test(`finds a name by search, and shows it ${width} pixels wide`, async () => {
         const { page, errors, close } = await open(browser, `${url}reference/index.html`, { width })

@@ -162,11 +162,11 @@ describe('the editor', { skip }, () => {
     assert.match((await page.locator('.repl-line-message').textContent()) ?? '', /ShapeError/)
     assert.ok((await output(page).textContent())?.startsWith('before'))
     for (const [code, text] of [
-      ["import { nothing } from 'cocagrad'\nnothing", /Line 1.*exports no nothing/],
-      ["const a = 1\nimport { readFile } from 'node:fs'\nreadFile", /Line 2.*needs Node/],
-      ['let a = 1\nlet a = 2', /Line 2.*already been declared/],
-      ["const a = 1\n\nthrow new Error('mine')", /Line 3.*mine/],
-      ["const a = 1\nPromise.reject(new Error('late'))", /Line 2.*late/],
+      ["import { nothing } from 'cocagrad'\nnothing", /line 1\b.*exports no nothing/],
+      ["const a = 1\nimport { readFile } from 'node:fs'\nreadFile", /line 2\b.*needs Node/],
+      ['let a = 1\nlet a = 2', /line 2\b.*already been declared/],
+      ["const a = 1\n\nthrow new Error('mine')", /line 3\b.*mine/],
+      ["const a = 1\nPromise.reject(new Error('late'))", /line 2\b.*late/],
     ] as const) {
       await write(page, code)
       await page.keyboard.press('Control+Enter')

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
+import { effectScope } from 'vue'
 import { demoData, demoRun } from '../../src/demo/config.ts'
 import { shapesExample, unpackTar, writeShapes } from '../../src/entries/data.ts'
 import {
@@ -19,12 +20,42 @@ import {
 } from '../../src/entries/train.ts'
 import { fromData, scope } from '../../src/index.ts'
 import { launch, missing } from '../../test/browser/chromium.ts'
+import { defaults, type Report } from '../playground/protocol.ts'
+import { useRun } from '../playground/useRun.ts'
 import { isBuilt, open, serve } from './site.ts'
 
 const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
 
 /** Length of the runs of these tests. */
 const STEPS = 40
+
+test('an end that is reported while a run goes back is of the steps before, and the run waits at the checkpoint', t => {
+  let say = (_: Report): void => {}
+  const { Worker } = globalThis
+  t.after(() => {
+    globalThis.Worker = Worker
+  })
+  globalThis.Worker = class {
+    set onmessage(hear: (event: { readonly data: Report }) => void) {
+      say = data => hear({ data })
+    }
+    postMessage(): void {}
+    terminate(): void {}
+  } as unknown as typeof globalThis.Worker
+  const scope = effectScope()
+  const run = scope.run(() => useRun('A', defaults, () => {}))!
+  run.start(defaults)
+  say({ kind: 'ready', pictures: [], parameters: 1, device: 'cpu', settings: defaults, step: 0 })
+  say({ kind: 'steps', steps: [{ step: 1 }, { step: 2 }], milliseconds: 1 })
+  run.rewind(1)
+  say({ kind: 'finished' })
+  say({ kind: 'history', steps: [{ step: 1 }] })
+  assert.deepEqual([run.state, run.step], ['paused', 1])
+  run.goOn()
+  say({ kind: 'finished' })
+  assert.equal(run.state, 'finished')
+  scope.stop()
+})
 
 describe('the runs of the playground', { skip }, () => {
   let browser: Browser
