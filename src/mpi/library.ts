@@ -149,6 +149,9 @@ function loadKoffi(): Koffi {
  * @throws MpiUnavailableError saying what to install
  */
 export function loadMpi(file: string | undefined): MpiLibrary {
+  // UCX, through which libraries of MPI send, would write its hooks over the code of mmap and brk when MPI is initialized. Other threads
+  // of Node run that code then: in one of about 60 starts the process crashed in malloc, or waited for ever in UCX's handler of the signal
+  process.env.UCX_MEM_EVENTS ??= 'no'
   const koffi = loadKoffi()
   const reasons: string[] = []
   for (const name of file !== undefined ? [file] : namesFor()) {

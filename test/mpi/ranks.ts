@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { isLong } from '../support.ts'
 
 /** An implementation of MPI. */
 export interface Mpi {
@@ -26,10 +25,8 @@ export const openMpi: Mpi = {
   skip: openMpirun ? false : 'mpirun is not installed (Debian: openmpi-bin)',
   command: [openMpirun ?? 'mpirun', ...HERE],
 }
-/** In about one of 60 starts on a busy machine, processes of MPICH 4.0 hang or end with a segmentation fault, for a reason that is not known. */
-const RARELY = 'starts of MPICH 4.0 hang rarely, for a reason that is not known: COCAGRAD_TESTS=long runs them'
 export const mpich: Mpi = {
-  skip: mpichExec ? !isLong && RARELY : 'MPICH is not installed (Debian: mpich)',
+  skip: mpichExec ? false : 'MPICH is not installed (Debian: mpich)',
   command: [mpichExec ?? 'mpiexec'],
 }
 
