@@ -150,7 +150,7 @@ function loadKoffi(): Koffi {
  */
 export function loadMpi(file: string | undefined): MpiLibrary {
   // UCX, through which libraries of MPI send, would write its hooks over the code of mmap and brk when MPI is initialized. Other threads
-  // of Node run that code then: in one of about 60 starts the process crashed in malloc, or waited for ever in UCX's handler of the signal
+  // of Node run that code then: in 3 of 236 starts a process crashed in malloc, or waited for ever in UCX's handler of the signal
   process.env.UCX_MEM_EVENTS ??= 'no'
   const koffi = loadKoffi()
   const reasons: string[] = []
