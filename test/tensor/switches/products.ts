@@ -5,8 +5,8 @@ import { all, around, type Call, type Calls, floats, truth } from './calls.ts'
 
 /** Multiplications from which BLAS is called. */
 const WORTH_A_CALL = 20_000
-/** Multiplications up to which nothing is copied into blocks. */
-const SMALL = 32 ** 3
+/** Multiplications up to which no columns are copied into panels. */
+const SMALL = 1000
 /** Multiplications that are worth two threads. */
 const SHARED = 2 * 100_000
 /** Scores that attention keeps at once. */
@@ -17,8 +17,12 @@ const sizes = [
   ...around(WORTH_A_CALL),
   ...around(SMALL + 1, [1]),
   ...around(SHARED, [1]),
-  // tiles of 5 × 8 and 4 × 8, blocks of 130 × 256 × 1024, a depth of 512
-  ...all([1, 4, 5, 6, 17, 131], [1, 4, 9, 257, 513], [1, 3, 8, 9, 12, 1025]).filter(shape => sizeOf(shape) < 300_000),
+  // tiles of 3 × 12 and 4 × 8, up to eight rows without copies, blocks of 132 × 256 × 1020, a depth of 512
+  ...all([1, 3, 4, 5, 9, 133], [1, 4, 257, 513], [1, 3, 8, 9, 12, 1021]).filter(shape => sizeOf(shape) < 300_000),
+  // columns in panels of twelve and of eight
+  ...all([14], [90], [16, 17, 20, 23, 25, 32]),
+  // a gradient of the weight whose columns are pages apart
+  [33, 5, 1024],
   [17, 257, 65],
   [5, 260, 1030],
   [64, 512, 70],

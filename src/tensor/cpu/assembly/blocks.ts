@@ -1,39 +1,37 @@
-// Large matrix products, cut into blocks that fit the caches and copied into panels that the innermost loop reads in
-// order (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"). The innermost loop keeps a
-// tile of 5 × 8 results in registers: ten independent sums hide the latency of four cycles of each addition; eight do
-// not, and twelve do not fit into the registers together with their operands.
+// Large matrix products, cut into blocks that fit the caches (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix
+// Multiplication"). Columns of b are copied into panels, which the tiles read in order; a is read where it lies.
 
 import { transpose_32 } from './movement'
-import { madd } from './vector'
+import { COLUMNS_12, COLUMNS_8, columns12, columns8, ROWS_12, ROWS_8, rows12, rows8 } from './tiles'
 
-/** Rows and columns of a tile. */
-@inline
-const MR = 5
-@inline
-export const NR = 8
-
-/** Depth, rows and columns of a block: 130 KiB of a beside panels of b of 8 KiB each. */
+/** Depth, rows and columns of a block: 132 KiB of a beside panels of b of 12 KiB each. */
 @inline
 const KC = 256
 @inline
-const MC = 130
+const MC = 132
 @inline
-const NC = 1024
+const NC = 1020
+
+/** Numbers in a block of a, with rows that a tile reads and does not use, and in a block of b, with columns that do not exist. */
+@inline
+const BLOCK_A = (MC + ROWS_8) * KC
+@inline
+const BLOCK_B = KC * (NC + COLUMNS_8)
 
 /** Bytes that products need to copy blocks into: a, b, and one tile. */
 export function scratchBytes(): i32 {
-  return (MC * KC + KC * NC + MR * NR) * 4
+  return (BLOCK_A + BLOCK_B + ROWS_12 * COLUMNS_12) * 4
 }
 
 /** Where the one tile is in a thread's scratch memory. */
 @inline
 export function tileAt(scratch: usize): usize {
-  return scratch + (MC * KC + KC * NC) * 4
+  return scratch + (BLOCK_A + BLOCK_B) * 4
 }
 
 /**
- * Panels of `width` rows of a, or columns of b: n of them, `across` bytes apart, each with k numbers that are `along`
- * bytes apart. In a panel, the numbers of one place along k follow on; what is missing from the last panel is 0.
+ * Panels of `width` columns: n of them, `across` bytes apart, each with k numbers that are `along` bytes apart. In a panel, the numbers
+ * of one row follow on; what is missing from the last panel is 0.
  */
 @inline
 function pack(width: i32, to: usize, x: usize, across: i32, along: i32, n: i32, k: i32): void {
@@ -45,8 +43,8 @@ function pack(width: i32, to: usize, x: usize, across: i32, along: i32, n: i32, 
     else if (across == 4 && count == width) {
       for (let p = 0, at = to, from = x; p < k; p++, at += bytes, from += along) {
         v128.store(at, v128.load(from))
-        if (width == NR) v128.store(at, v128.load(from, 16), 16)
-        else store<f32>(at, load<f32>(from, 16), 16)
+        v128.store(at, v128.load(from, 16), 16)
+        if (width == COLUMNS_12) v128.store(at, v128.load(from, 32), 32)
       }
     } else {
       for (let p = 0, at = to, from = x; p < k; p++, at += bytes, from += along) {
@@ -56,74 +54,26 @@ function pack(width: i32, to: usize, x: usize, across: i32, along: i32, n: i32, 
   }
 }
 
-function packRows(to: usize, a: usize, row: i32, column: i32, m: i32, k: i32): void {
-  pack(MR, to, a, row, column, m, k)
-}
-
+/** Panels of eight columns of b. */
 export function packColumns(to: usize, b: usize, row: i32, column: i32, k: i32, n: i32): void {
-  pack(NR, to, b, column, row, n, k)
+  pack(COLUMNS_8, to, b, column, row, n, k)
 }
 
-/**
- * One tile of c, set or added to, from a panel of rows and a panel of columns. Four of a are loaded at once and spread from a
- * register: engines load whatever a turn loads before they compute, and more loads would not fit.
- */
-function tile(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool): void {
-  let c00 = f32x4.splat(0)
-  let c01 = f32x4.splat(0)
-  let c10 = f32x4.splat(0)
-  let c11 = f32x4.splat(0)
-  let c20 = f32x4.splat(0)
-  let c21 = f32x4.splat(0)
-  let c30 = f32x4.splat(0)
-  let c31 = f32x4.splat(0)
-  let c40 = f32x4.splat(0)
-  let c41 = f32x4.splat(0)
-  for (const end = a + k * MR * 4; a < end; a += MR * 4, b += NR * 4) {
-    const x = v128.load(a)
-    const a4 = v128.load32_splat(a, 16)
-    const b0 = v128.load(b)
-    const b1 = v128.load(b, 16)
-    const a0 = i32x4.shuffle(x, x, 0, 0, 0, 0)
-    c00 = madd(a0, b0, c00)
-    c01 = madd(a0, b1, c01)
-    const a1 = i32x4.shuffle(x, x, 1, 1, 1, 1)
-    c10 = madd(a1, b0, c10)
-    c11 = madd(a1, b1, c11)
-    const a2 = i32x4.shuffle(x, x, 2, 2, 2, 2)
-    c20 = madd(a2, b0, c20)
-    c21 = madd(a2, b1, c21)
-    const a3 = i32x4.shuffle(x, x, 3, 3, 3, 3)
-    c30 = madd(a3, b0, c30)
-    c31 = madd(a3, b1, c31)
-    c40 = madd(a4, b0, c40)
-    c41 = madd(a4, b1, c41)
+/** m rows of k numbers of a, one after the other. */
+function copyRows(to: usize, a: usize, row: i32, column: i32, m: i32, k: i32): void {
+  for (let i = 0; i < m; i++, a += row) {
+    for (let p = 0, from = a; p < k; p++, from += column, to += 4) store<f32>(to, load<f32>(from))
   }
-  put(c, c00, c01, adds)
-  c += step
-  put(c, c10, c11, adds)
-  c += step
-  put(c, c20, c21, adds)
-  c += step
-  put(c, c30, c31, adds)
-  c += step
-  put(c, c40, c41, adds)
 }
 
-@inline
-export function put(c: usize, left: v128, right: v128, adds: bool): void {
-  if (adds) {
-    left = f32x4.add(left, v128.load(c))
-    right = f32x4.add(right, v128.load(c, 16))
-  }
-  v128.store(c, left)
-  v128.store(c, right, 16)
+/** m numbers of each of k columns of a, in columns of MC numbers. */
+function copyColumns(to: usize, a: usize, column: i32, m: i32, k: i32): void {
+  for (; k > 0; k--, a += column, to += MC * 4) memory.copy(to, a, m << 2)
 }
 
-/** A tile of which only some rows and columns exist, by way of a whole one in memory. */
-function edge(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool, rows: i32, columns: i32, whole: usize): void {
-  tile(k, a, b, whole, NR * 4, false)
-  for (let i = 0; i < rows; i++, c += step, whole += NR * 4) {
+/** Sets the part of c that exists to a whole tile in memory, or adds it. */
+function edge(whole: usize, width: i32, c: usize, step: i32, adds: bool, rows: i32, columns: i32): void {
+  for (let i = 0; i < rows; i++, c += step, whole += width << 2) {
     for (let j = 0; j < columns; j++) {
       const value = load<f32>(whole + (j << 2))
       store<f32>(c + (j << 2), adds ? value + load<f32>(c + (j << 2)) : value)
@@ -131,28 +81,73 @@ function edge(k: i32, a: usize, b: usize, c: usize, step: i32, adds: bool, rows:
   }
 }
 
+/** How many of n columns are in panels of twelve. The rest is in panels of eight: none, or at least five columns if there are. */
+@inline
+function inTwelves(n: i32): i32 {
+  const rest = n % COLUMNS_12
+  const whole = n - rest
+  return rest > 0 && rest <= 4 && whole > 0 ? whole - COLUMNS_12 : whole
+}
+
 export function blocked(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
   stepC: i32, scratch: usize,
 ): void {
-  const packedB = scratch + MC * KC * 4
+  const packed = scratch + BLOCK_A * 4
   const whole = tileAt(scratch)
+  const isColumns = rowA == 4 && columnA != 4
+  // columns that are pages apart have few places in the cache
+  const isApart = isColumns && columnA % 4096 == 0
+  const isInPlace = (isColumns ? !isApart : columnA == 4) && m >= ROWS_8
+  const inColumns = isColumns && (isInPlace || isApart)
   for (let j = 0; j < n; j += NC) {
     const columns = min(NC, n - j)
+    const twelves = inTwelves(columns)
     for (let p = 0; p < k; p += KC) {
       const depth = min(KC, k - p)
-      packColumns(packedB, b + p * rowB + j * columnB, rowB, columnB, depth, columns)
+      const right = b + p * rowB + j * columnB
+      pack(COLUMNS_12, packed, right, columnB, rowB, twelves, depth)
+      packColumns(packed + twelves * depth * 4, right + twelves * columnB, rowB, columnB, depth, columns - twelves)
       for (let i = 0; i < m; i += MC) {
         const rows = min(MC, m - i)
-        packRows(scratch, a + i * rowA + p * columnA, rowA, columnA, rows, depth)
-        for (let jj = 0; jj < columns; jj += NR) {
-          const panel = packedB + jj * depth * 4
-          for (let ii = 0; ii < rows; ii += MR) {
-            const from = scratch + ii * depth * 4
+        let left = a + i * rowA + p * columnA
+        let step = rowA
+        let column = columnA
+        if (isApart) {
+          copyColumns(scratch, left, columnA, rows, depth)
+          column = MC * 4
+          left = scratch
+        } else if (!isInPlace) {
+          copyRows(scratch, left, rowA, columnA, rows, depth)
+          step = depth * 4
+          left = scratch
+        }
+        for (let jj = 0; jj < columns; ) {
+          const isTwelve = jj < twelves
+          const width = isTwelve ? COLUMNS_12 : COLUMNS_8
+          const height = isTwelve ? ROWS_12 : ROWS_8
+          const panel = packed + jj * depth * 4
+          const wide = min(width, columns - jj)
+          for (let ii = 0; ii < rows; ii += height) {
+            const high = min(height, rows - ii)
+            // where a lies, the last rows are computed with those before, which get the same values again
+            const before = isInPlace ? height - high : 0
+            const from = left + (ii - before) * step
             const to = c + (i + ii) * stepC + ((j + jj) << 2)
-            if (rows - ii >= MR && columns - jj >= NR) tile(depth, from, panel, to, stepC, p > 0)
-            else edge(depth, from, panel, to, stepC, p > 0, min(MR, rows - ii), min(NR, columns - jj), whole)
+            const isWhole = wide == width && (high == height || (isInPlace && p == 0))
+            const out = isWhole ? to - before * stepC : whole
+            const stepOut = isWhole ? stepC : width << 2
+            const adds = isWhole && p > 0
+            if (isTwelve) {
+              if (inColumns) columns12(depth, from, column, panel, out, stepOut, adds)
+              else rows12(depth, from, step, panel, out, stepOut, adds)
+            } else {
+              if (inColumns) columns8(depth, from, column, panel, out, stepOut, adds)
+              else rows8(depth, from, step, panel, out, stepOut, adds)
+            }
+            if (!isWhole) edge(whole + ((before * width) << 2), width, to, stepC, p > 0, high, wide)
           }
+          jj += width
         }
       }
     }

@@ -1,6 +1,7 @@
 // Matrix products that do not copy a: for small matrices, for a few rows, and for operands that are read only once.
 
-import { NR, packColumns, put, tileAt } from './blocks'
+import { packColumns, tileAt } from './blocks'
+import { COLUMNS_8, put } from './tiles'
 import { loadSome, madd, storeSome, total } from './vector'
 
 /** Depth of a sum in float32: of more, parts are added up, so that the error does not grow with the depth. */
@@ -9,7 +10,7 @@ const DEEP = 512
 
 /**
  * Four rows of results, each eight wide, from rows of a where they lie. Rows may coincide where fewer exist. Whole ones, of
- * `columns` = NR, are set or added to; others are set.
+ * `columns` = COLUMNS_8, are set or added to; others are set.
  */
 function direct(
   k: i32, a0: usize, a1: usize, a2: usize, a3: usize, columnA: i32, b: usize, rowB: i32,
@@ -43,7 +44,7 @@ function direct(
     c31 = madd(x3, b1, c31)
     a3 += columnA
   }
-  if (columns == NR) {
+  if (columns == COLUMNS_8) {
     put(r0, c00, c01, adds)
     put(r1, c10, c11, adds)
     put(r2, c20, c21, adds)
@@ -67,24 +68,24 @@ function putSome(c: usize, left: v128, right: v128, columns: i32): void {
 /** The same from memory. */
 @inline
 function putFrom(c: usize, row: usize, columns: i32): void {
-  if (columns == NR) put(c, v128.load(row), v128.load(row, 16), false)
+  if (columns == COLUMNS_8) put(c, v128.load(row), v128.load(row, 16), false)
   else putSome(c, v128.load(row), v128.load(row, 16), columns)
 }
 
-/** Without blocks: b is read where it lies if that is in order and near, else from panels; a is not copied. */
+/** Without blocks: b is read where it lies if its rows are in order, else from panels; a is not copied. */
 export function small(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
   stepC: i32, scratch: usize,
 ): void {
-  const inPlace = columnB == 4 && n >= NR && (m <= 16 || k * n <= 16384)
+  const inPlace = columnB == 4 && n >= COLUMNS_8
   if (!inPlace) packColumns(scratch, b, rowB, columnB, k, n)
-  const stepB = inPlace ? rowB : NR * 4
+  const stepB = inPlace ? rowB : COLUMNS_8 * 4
   const last = m - 1
   const whole = tileAt(scratch)
-  for (let j = 0; j < n; j += NR) {
+  for (let j = 0; j < n; j += COLUMNS_8) {
     // in place, the last columns overlap those before; in panels, they stand apart
-    const first = inPlace ? min(j, n - NR) : j
-    const columns = min(NR, n - first)
+    const first = inPlace ? min(j, n - COLUMNS_8) : j
+    const columns = min(COLUMNS_8, n - first)
     const panel = inPlace ? b + (first << 2) : scratch + first * k * 4
     for (let i = 0; i < m; i += 4) {
       const start = max(0, min(i, m - 4))
@@ -106,13 +107,13 @@ export function small(
           const by = p * columnA
           direct(
             min(DEEP, k - p), a0 + by, a1 + by, a2 + by, a3 + by, columnA, panel + p * stepB, stepB,
-            whole, whole + NR * 4, whole + NR * 8, whole + NR * 12, NR, p > 0,
+            whole, whole + COLUMNS_8 * 4, whole + COLUMNS_8 * 8, whole + COLUMNS_8 * 12, COLUMNS_8, p > 0,
           )
         }
         putFrom(r0, whole, columns)
-        putFrom(r1, whole + NR * 4, columns)
-        putFrom(r2, whole + NR * 8, columns)
-        putFrom(r3, whole + NR * 12, columns)
+        putFrom(r1, whole + COLUMNS_8 * 4, columns)
+        putFrom(r2, whole + COLUMNS_8 * 8, columns)
+        putFrom(r3, whole + COLUMNS_8 * 12, columns)
       }
     }
   }

@@ -1,9 +1,10 @@
 // The matrix product, and the choice of its implementation: BLAS if the thread has one and the product is large enough,
 // otherwise in blocks or without copies. Steps are in bytes.
 
-import { blocked, NR } from './blocks'
+import { blocked } from './blocks'
 import { small, vector } from './direct'
 import { plain } from './plain'
+import { COLUMNS_8 } from './tiles'
 
 /** cblas_sgemm on rows: c = op(a) op(b); steps between rows are counted in numbers there. */
 @external('blas', 'sgemm')
@@ -39,9 +40,9 @@ const DEEPEST = 4096
 @inline
 const LARGE: i64 = 1000000
 
-/** The number of multiplications up to which copying blocks of a is slower. */
+/** The number of multiplications up to which copying columns of b is slower. */
 @inline
-const SMALL = 32 * 32 * 32
+const SMALL = 1000
 
 /**
  * BLAS's leading dimension of a factor: the step between rows in elements if rows are contiguous, minus the step between columns
@@ -70,11 +71,7 @@ export function product(
   else if (m <= 3 && columnA == 4 && rowB == 4)
     for (let i = 0; i < m; i++) vector(c + i * stepC, a + i * rowA, b, n, k, columnB)
   else if (n == 1 && stepC == 4 && rowB == 4 && columnA == 4) vector(c, b, a, m, k, rowA)
-  else if (
-    count <= SMALL ||
-    (columnA == 4 && k <= 512 && i64(n) * k <= 65536) ||
-    (m <= 8 && columnB == 4 && n >= NR)
-  )
+  else if (count <= SMALL || (m <= 8 && columnB == 4 && n >= COLUMNS_8))
     small(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch)
   else blocked(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch)
 }
