@@ -50,8 +50,10 @@ export interface Loop<Batch> {
 }
 
 /** Advice if a step runs out of memory. */
-const LESS_MEMORY =
-  'To use less, reduce batchSize, split batches into more parts (accumulate), store less of each block (gradientCheckpointing, checkpointBlocks), update during the backward pass (inBackward), freeze parts of the model, or use Adafactor or SGD'
+const lessMemory = ({ ranks, shards }: Pick<Learner<unknown>, 'ranks' | 'shards'>): string => {
+  const several = shards ? '' : "divide the optimizer's state among the ranks (shardOptimizer), "
+  return `To use less, reduce batchSize, split batches into more parts (accumulate), store less of each block (gradientCheckpointing, checkpointBlocks), ${ranks ? several : 'update during the backward pass (inBackward), '}freeze parts of the model, or use Adafactor or SGD`
+}
 
 /** Trains. Returns the total number of updates. */
 export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
@@ -87,7 +89,7 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   while (step < steps && !isStopped()) {
     tell(`step ${step + 1}`)
     const metrics = await timed(loop, step + 1).catch(async error => {
-      throw advised(learner.inBackward ? await wentBack(loop, step + 1, error) : error, LESS_MEMORY)
+      throw advised(learner.inBackward ? await wentBack(loop, step + 1, error) : error, lessMemory(learner))
     })
     if (!metrics) {
       if (measured !== step) await measure()
