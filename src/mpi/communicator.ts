@@ -1,11 +1,16 @@
 // Processes that compute together: numbers are exchanged by collective functions of MPI, which every process calls in the same
-// order. Most calls block, because what follows needs their results. Exchanges that are started go on while the process computes, each
+// order. Most calls wait, because what follows needs their results. Exchanges that are started go on while the process computes, each
 // time that it calls `progress`: Open MPI 4.1 sends and receives only within its functions. A thread that waits in one of them would
-// need a core of its own.
+// need a core of its own. All exchanges are of the kind that MPI starts and returns (MPI_Iallreduce), so that every wait has a limit.
 
 import { writeSync } from 'node:fs'
-import { MpiError, MpiUnavailableError, RanksDifferError } from './errors.ts'
+import * as is from '../tensor/kinds.ts'
+import { type Settings, settle } from '../tensor/options.ts'
+import { MpiError, MpiUnavailableError, RanksDifferError, type RanksTimeoutError } from './errors.ts'
+import { launched } from './launch.ts'
 import { loadMpi, type MpiFunctions, type MpiLibrary, type Requests } from './library.ts'
+import { RollCall } from './roll-call.ts'
+import { Wait } from './waiting.ts'
 
 /** Numbers that can be exchanged. */
 export type MpiNumbers = Float32Array | Float64Array | Int32Array | Uint8Array
@@ -24,6 +29,16 @@ const TEXT_LENGTH = 8192
 /** The most elements of one call, whose count is a C int. */
 const MOST = 2 ** 31 - 1
 
+/** Seconds, as those of PyTorch's process groups over gloo. */
+const DEFAULT_TIMEOUT = 1800
+
+/** The functions that start an exchange. */
+type Exchange = 'MPI_Iallgatherv' | 'MPI_Iallreduce' | 'MPI_Ibcast' | 'MPI_Isend' | 'MPI_Irecv' | 'MPI_Ibarrier'
+
+/** Their arguments without the last one, the handle. */
+type WithoutRequest<Name extends Exchange> =
+  Parameters<MpiFunctions[Name]> extends [...infer Values, Requests] ? Values : never
+
 /** The process among those that `mpirun` has started; {@link openMpi} returns it. */
 export class Communicator {
   /** number of this process, from 0 */
@@ -32,13 +47,22 @@ export class Communicator {
   readonly size: number
   /** name and version of the MPI library */
   readonly library: string
+  /** the most seconds that an exchange waits for the other processes */
+  timeout = DEFAULT_TIMEOUT
+  /** what the process does, such as `step 41`, for the error after that time */
+  phase = ''
   readonly #mpi: MpiLibrary
-  /** what exchanges that were started read and write, which must not be collected before they are complete, and who owns it */
-  #started: (readonly [MpiNumbers, owner: unknown])[] = []
+  readonly #rollCall: RollCall
+  /** names of exchanges that were started, and what they read and write, which must not be collected before they are complete */
+  #started: (readonly [place: string, used: unknown])[] = []
   /** their handles, and room for more */
   #requests: Requests
+  /** number of collective exchanges so far, which is the same on every process */
+  #count = 0
   #seconds = 0
   #isOpen = true
+  /** after it, other processes may be anywhere: no exchange is possible any more */
+  #failure: RanksTimeoutError | undefined
 
   /** @internal call {@link openMpi} */
   constructor(mpi: MpiLibrary) {
@@ -54,6 +78,7 @@ export class Communicator {
     const text = new Uint8Array(TEXT_LENGTH)
     this.#call('MPI_Get_library_version', text, found)
     this.library = `${nameIn(decode(text, found[0]))} (${mpi.file})`
+    this.#rollCall = new RollCall(mpi, (name, ...values) => this.#call(name, ...(values as never)), this)
   }
 
   /** Seconds spent in exchanges so far: the wait for the other processes, and the transfer. */
@@ -62,8 +87,8 @@ export class Communicator {
   }
 
   /**
-   * The numbers of all processes, one after the other: MPI_Allgatherv. Processes may send different counts.
-   * @throws MpiError; RangeError for more than 2³¹ - 1 numbers together
+   * The numbers of all processes, one after the other: MPI_Iallgatherv. Processes may send different counts.
+   * @throws MpiError; RanksTimeoutError, as of every exchange; RangeError for more than 2³¹ - 1 numbers together
    */
   allGather<T extends MpiNumbers>(own: T): AllGathered<T> {
     const { int32 } = this.#mpi.constants
@@ -80,53 +105,68 @@ export class Communicator {
   }
 
   #allGather(own: MpiNumbers, all: MpiNumbers, counts: Int32Array, starts: Int32Array, type: unknown): void {
-    this.#call('MPI_Allgatherv', own, own.length, type, all, counts, starts, type, this.#mpi.constants.world)
+    const { world } = this.#mpi.constants
+    this.#run('MPI_Iallgatherv', own, own.length, type, all, counts, starts, type, world)
   }
 
-  /** Replaces each number by its sum over all processes: MPI_Allreduce with MPI_SUM, in place. Every process sends as many. */
+  /** Replaces each number by its sum over all processes: MPI_Iallreduce with MPI_SUM, in place. Every process sends as many. */
   allReduceSum(values: Float32Array | Float64Array | Int32Array): void {
-    const { inPlace, sum, world } = this.#mpi.constants
-    const count = checkedCount('allReduceSum', values.length)
-    this.#call('MPI_Allreduce', inPlace, values, count, this.#typeOf(values), sum, world)
+    this.#run('MPI_Iallreduce', ...this.#sumOf('allReduceSum', values))
   }
 
-  /** Replaces the numbers by those of one process: MPI_Bcast. */
+  /** Replaces the numbers by those of one process: MPI_Ibcast. */
   broadcast(values: MpiNumbers, root = 0): void {
     const count = checkedCount('broadcast', values.length)
-    this.#call('MPI_Bcast', values, count, this.#typeOf(values), root, this.#mpi.constants.world)
+    this.#run('MPI_Ibcast', values, count, this.#typeOf(values), root, this.#mpi.constants.world)
   }
 
   /**
-   * Starts {@link allReduceSum}: MPI_Iallreduce. The numbers must be neither read nor changed until {@link complete} has returned. Every
+   * Starts {@link allReduceSum}. The numbers must be neither read nor changed until {@link complete} has returned. Every
    * process starts the same exchanges in the same order.
    * @param owner what must not be collected before they are complete, such as the tensor whose elements they are
    */
   startAllReduceSum(values: Float32Array | Float64Array | Int32Array, owner?: unknown): void {
-    const { inPlace, sum, world } = this.#mpi.constants
-    const count = checkedCount('startAllReduceSum', values.length)
-    this.#start([values, owner], request =>
-      this.#call('MPI_Iallreduce', inPlace, values, count, this.#typeOf(values), sum, world, request),
-    )
+    this.#start('MPI_Iallreduce', owner, ...this.#sumOf('startAllReduceSum', values))
   }
 
-  /** Starts {@link broadcast}: MPI_Ibcast. As {@link startAllReduceSum}. */
+  /** Starts {@link broadcast}. As {@link startAllReduceSum}. */
   startBroadcast(values: MpiNumbers, root = 0, owner?: unknown): void {
     const count = checkedCount('startBroadcast', values.length)
-    const { world } = this.#mpi.constants
-    this.#start([values, owner], request =>
-      this.#call('MPI_Ibcast', values, count, this.#typeOf(values), root, world, request),
-    )
+    this.#start('MPI_Ibcast', owner, values, count, this.#typeOf(values), root, this.#mpi.constants.world)
   }
 
-  #start(used: readonly [MpiNumbers, owner: unknown], start: (request: Requests) => void): void {
+  /** The arguments of MPI_Iallreduce. */
+  #sumOf(call: string, values: Float32Array | Float64Array | Int32Array): WithoutRequest<'MPI_Iallreduce'> {
+    const { inPlace, sum, world } = this.#mpi.constants
+    return [inPlace, values, checkedCount(call, values.length), this.#typeOf(values), sum, world]
+  }
+
+  /** Starts an exchange. */
+  #start<Name extends Exchange>(name: Name, owner: unknown, ...values: WithoutRequest<Name>): void {
+    this.#timed(() => this.#started.push([this.#begun(name, values), [values, owner]]))
+  }
+
+  /** Starts an exchange, and waits for its end. */
+  #run<Name extends Exchange>(name: Name, ...values: WithoutRequest<Name>): void {
+    const at = this.#started.length
+    this.#start(name, undefined, ...values)
+    this.#timed(() => this.#wait(this.#started[at][0], this.#requests.subarray(at, at + 1)))
+    this.#started.pop()
+  }
+
+  /** Calls a function whose last argument is the handle of its exchange, the one after those that were started. */
+  #begun<Name extends Exchange>(name: Name, values: WithoutRequest<Name>): string {
     const at = this.#started.length
     if (at === this.#requests.length) {
       const more = new this.#mpi.constants.requests(2 * at)
       more.set(this.#requests as never)
       this.#requests = more
     }
-    start(this.#requests.subarray(at, at + 1))
-    this.#started.push(used)
+    this.#call(name, ...([...values, this.#requests.subarray(at, at + 1)] as unknown as Parameters<MpiFunctions[Name]>))
+    const isCollective = name !== 'MPI_Isend' && name !== 'MPI_Irecv'
+    if (isCollective) this.#count++
+    const number = `${isCollective ? '' : 'after '}exchange ${this.#count}`
+    return `${name} (${this.phase ? `${number}, ${this.phase}` : number})`
   }
 
   /** Number of exchanges that were started and are not known to be complete. */
@@ -137,35 +177,52 @@ export class Communicator {
   /** Lets the exchanges that were started go on, without waiting: MPI_Testall. Returns whether all are complete. */
   progress(): boolean {
     if (this.#started.length === 0) return true
-    const flag = new Int32Array(1)
-    this.#call('MPI_Testall', this.#started.length, this.#requests, flag, this.#mpi.constants.noStatus)
-    if (flag[0] !== 0) this.#started = []
-    return flag[0] !== 0
+    const isComplete = this.#timed(() => this.#areComplete(this.#requests.subarray(0, this.#started.length)))
+    if (isComplete) this.#started = []
+    return isComplete
   }
 
-  /** Waits for all exchanges that were started: MPI_Waitall. */
+  /** Waits for all exchanges that were started. */
   complete(): void {
     if (this.#started.length === 0) return
-    this.#call('MPI_Waitall', this.#started.length, this.#requests, this.#mpi.constants.noStatus)
+    this.#timed(() => this.#wait(this.#started[0][0], this.#requests.subarray(0, this.#started.length)))
     this.#started = []
   }
 
-  /** Sends numbers to one process, which receives them: MPI_Send. */
+  #areComplete(requests: Requests): boolean {
+    const flag = new Int32Array(1)
+    this.#call('MPI_Testall', requests.length, requests, flag, this.#mpi.constants.noStatus)
+    return flag[0] !== 0
+  }
+
+  #wait(place: string, requests: Requests): void {
+    let wait: Wait | undefined
+    while (!this.#areComplete(requests)) {
+      wait ??= new Wait(this.#rollCall, place, this.timeout)
+      try {
+        wait.next()
+      } catch (error) {
+        this.#failure = error as RanksTimeoutError
+        throw error
+      }
+    }
+  }
+
+  /** Sends numbers to one process, which receives them, and waits until they may be changed: MPI_Isend. */
   send(values: MpiNumbers, to: number): void {
     const count = checkedCount('send', values.length)
-    this.#call('MPI_Send', values, count, this.#typeOf(values), to, 0, this.#mpi.constants.world)
+    this.#run('MPI_Isend', values, count, this.#typeOf(values), to, 0, this.#mpi.constants.world)
   }
 
-  /** Replaces the numbers by those that one process sends, as many: MPI_Recv. */
+  /** Replaces the numbers by those that one process sends, as many: MPI_Irecv. */
   receive(values: MpiNumbers, from: number): void {
     const count = checkedCount('receive', values.length)
-    const { world, noStatus } = this.#mpi.constants
-    this.#call('MPI_Recv', values, count, this.#typeOf(values), from, 0, world, noStatus)
+    this.#run('MPI_Irecv', values, count, this.#typeOf(values), from, 0, this.#mpi.constants.world)
   }
 
-  /** Waits until all processes have called it. */
+  /** Waits until all processes have called it: MPI_Ibarrier. */
   barrier(): void {
-    this.#call('MPI_Barrier', this.#mpi.constants.world)
+    this.#run('MPI_Ibarrier', this.#mpi.constants.world)
   }
 
   /** The texts of all processes, in the order of their ranks. */
@@ -207,6 +264,8 @@ export class Communicator {
   /** Ends the exchange, when all processes have called it: MPI_Finalize. A process that ends without an error calls it by itself. */
   finalize(): void {
     if (!this.#isOpen) return
+    // MPI_Finalize waits without a limit
+    this.barrier()
     this.#call('MPI_Finalize')
     this.#isOpen = false
   }
@@ -216,12 +275,20 @@ export class Communicator {
     return this.#isOpen
   }
 
+  #timed<T>(f: () => T): T {
+    const began = performance.now()
+    try {
+      return f()
+    } finally {
+      this.#seconds += (performance.now() - began) / 1000
+    }
+  }
+
   /** @throws MpiError */
   #call<Name extends keyof MpiFunctions>(name: Name, ...values: Parameters<MpiFunctions[Name]>): void {
     if (!this.#isOpen) throw new MpiError(name, 0, 'called after finalize() or abort()')
-    const began = performance.now()
+    if (this.#failure) throw this.#failure
     const code = (this.#mpi.functions[name] as (...values: unknown[]) => number)(...values)
-    this.#seconds += (performance.now() - began) / 1000
     if (code !== 0) throw new MpiError(name, code, this.#textOf(code))
   }
 
@@ -259,6 +326,17 @@ export const MILLISECONDS_FOR_RANK_0 = 1000
 
 let opened: Communicator | undefined
 
+/** Options of {@link openMpi}. */
+export interface MpiOptions {
+  /**
+   * the most seconds that an exchange waits for the other processes, the same on each; default that of the environment variable
+   * COCAGRAD_MPI_TIMEOUT, or 1800
+   */
+  readonly timeout?: number
+}
+
+const mpiOptions = { timeout: is.optional(is.positive) } satisfies Settings<MpiOptions>
+
 /**
  * Joins the processes that `mpirun` has started. Without it there is one process.
  *
@@ -269,37 +347,46 @@ let opened: Communicator | undefined
  *
  * A process that ends with an error, such as an exception that nobody catches, ends all of them. The library is that of the
  * environment variable COCAGRAD_MPI, a name or path, or the system's.
+ * @param options.timeout the most seconds that an exchange waits for the other processes, before it throws RanksTimeoutError
  * @returns the same communicator for every call
  * @throws MpiUnavailableError if MPI or koffi is not installed, or if the library is not that of the launcher
  */
-export function openMpi(): Communicator {
-  if (opened) return opened
-  const communicator = new Communicator(loadMpi(process.env.COCAGRAD_MPI || undefined))
-  const launched = launchedProcesses(process.env)
-  if (launched > 1 && communicator.size === 1)
+export function openMpi(options?: MpiOptions): Communicator {
+  const { timeout } = settle('openMpi(options)', options, mpiOptions)
+  opened ??= joined()
+  opened.timeout = timeout ?? opened.timeout
+  return opened
+}
+
+function joined(): Communicator {
+  const { env } = process
+  const timeout = Number(env.COCAGRAD_MPI_TIMEOUT || DEFAULT_TIMEOUT)
+  if (!(timeout > 0))
+    throw new RangeError(`COCAGRAD_MPI_TIMEOUT must be a number of seconds above 0, not '${env.COCAGRAD_MPI_TIMEOUT}'`)
+  const found = launched(env)
+  if (found?.problem) throw new MpiUnavailableError(found.problem)
+  const communicator = new Communicator(loadMpi(env.COCAGRAD_MPI || undefined))
+  communicator.timeout = timeout
+  if (found && communicator.size === 1)
     throw new MpiUnavailableError(
-      `the launcher has started ${launched} processes, but for ${communicator.library} there is one: it belongs to another MPI. Start them with its mpiexec, or name the library of the launcher in COCAGRAD_MPI`,
+      `the launcher has started ${found.size} processes, but for ${communicator.library} there is one (${found.variable}): the library belongs to another MPI. Start them with its mpiexec, or name the library of the launcher in COCAGRAD_MPI`,
     )
+  const report = (error: Error) => writeSync(2, `rank ${communicator.rank}: ${error.stack ?? error}\n`)
   // Node prints an error after the exit of the process, which ends here. If rank 0 has the same error, it alone reports it
   process.on('uncaughtExceptionMonitor', error => {
     if (!communicator.isOpen) return
     if (communicator.rank > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MILLISECONDS_FOR_RANK_0)
-    writeSync(2, `rank ${communicator.rank}: ${error.stack ?? error}\n`)
+    report(error)
   })
   process.on('exit', code => {
     if (!communicator.isOpen) return
     if (code !== 0) communicator.abort(code)
-    communicator.finalize()
+    try {
+      communicator.finalize()
+    } catch (error) {
+      report(error as Error)
+      communicator.abort()
+    }
   })
-  opened = communicator
   return communicator
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** How many processes a launcher has started together: mpirun, mpiexec, or srun with PMI. */
-const launchedProcesses = (env: Environment): number =>
-  Number(env.OMPI_COMM_WORLD_SIZE ?? env.PMI_SIZE ?? (env.PMIX_RANK === undefined ? 1 : env.SLURM_NTASKS))
-
-/** Whether a launcher has started this process as one of several: mpirun, mpiexec, or srun with PMI. Loads nothing. */
-export const isLaunchedByMpi = ({ env }: { readonly env: Environment } = process): boolean => launchedProcesses(env) > 1

@@ -1,5 +1,5 @@
 // Exchange between processes through MPI, which is loaded by the first call of `openMpi`. Node only.
 
-export { type AllGathered, type Communicator, isLaunchedByMpi, type MpiNumbers, openMpi } from './communicator.ts'
-export { MpiError, MpiUnavailableError, RanksDifferError } from './errors.ts'
-export { launchedRank } from './launch.ts'
+export { type AllGathered, type Communicator, type MpiNumbers, type MpiOptions, openMpi } from './communicator.ts'
+export { MpiError, MpiUnavailableError, RanksDifferError, RanksTimeoutError } from './errors.ts'
+export { isLaunchedByMpi, launchedRank } from './launch.ts'

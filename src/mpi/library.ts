@@ -21,7 +21,7 @@ export interface MpiFunctions {
   MPI_Comm_size(communicator: Handle, size: Int32Array): number
   MPI_Get_library_version(text: Uint8Array, length: Int32Array): number
   MPI_Error_string(code: number, text: Uint8Array, length: Int32Array): number
-  MPI_Allgatherv(
+  MPI_Iallgatherv(
     send: Buffer,
     count: number,
     sendType: Handle,
@@ -30,14 +30,7 @@ export interface MpiFunctions {
     starts: Int32Array,
     receiveType: Handle,
     communicator: Handle,
-  ): number
-  MPI_Allreduce(
-    send: number,
-    receive: Buffer,
-    count: number,
-    type: Handle,
-    operation: Handle,
-    communicator: Handle,
+    request: Requests,
   ): number
   MPI_Iallreduce(
     send: number,
@@ -48,11 +41,28 @@ export interface MpiFunctions {
     communicator: Handle,
     request: Requests,
   ): number
-  MPI_Bcast(buffer: Buffer, count: number, type: Handle, root: number, communicator: Handle): number
   MPI_Ibcast(buffer: Buffer, count: number, type: Handle, root: number, communicator: Handle, request: Requests): number
+  MPI_Isend(
+    buffer: Buffer,
+    count: number,
+    type: Handle,
+    to: number,
+    tag: number,
+    communicator: Handle,
+    request: Requests,
+  ): number
+  MPI_Irecv(
+    buffer: Buffer,
+    count: number,
+    type: Handle,
+    from: number,
+    tag: number,
+    communicator: Handle,
+    request: Requests,
+  ): number
+  MPI_Ibarrier(communicator: Handle, request: Requests): number
   MPI_Testall(count: number, requests: Requests, flag: Int32Array, statuses: number): number
-  MPI_Waitall(count: number, requests: Requests, statuses: number): number
-  MPI_Send(buffer: Buffer, count: number, type: Handle, to: number, tag: number, communicator: Handle): number
+  MPI_Iprobe(from: number, tag: number, communicator: Handle, flag: Int32Array, status: number): number
   MPI_Recv(
     buffer: Buffer,
     count: number,
@@ -62,7 +72,6 @@ export interface MpiFunctions {
     communicator: Handle,
     status: number,
   ): number
-  MPI_Barrier(communicator: Handle): number
   MPI_Abort(communicator: Handle, code: number): number
   MPI_Finalize(): number
 }
@@ -76,6 +85,7 @@ export interface MpiConstants {
   readonly sum: Handle
   readonly errorsReturn: Handle
   readonly inPlace: number
+  readonly anySource: number
   /** MPI_STATUS_IGNORE, and MPI_STATUSES_IGNORE, which is the same */
   readonly noStatus: number
   /** an array for the handles of so many requests */
@@ -98,16 +108,16 @@ const signatures: Readonly<Record<keyof MpiFunctions, string>> = {
   MPI_Comm_size: 'H comm, void *size',
   MPI_Get_library_version: 'void *text, void *length',
   MPI_Error_string: 'int code, void *text, void *length',
-  MPI_Allgatherv: 'void *send, int count, H sendType, void *receive, void *counts, void *starts, H receiveType, H comm',
-  MPI_Allreduce: 'intptr_t send, void *receive, int count, H type, H operation, H comm',
+  MPI_Iallgatherv:
+    'void *send, int count, H sendType, void *receive, void *counts, void *starts, H receiveType, H comm, void *request',
   MPI_Iallreduce: 'intptr_t send, void *receive, int count, H type, H operation, H comm, void *request',
-  MPI_Bcast: 'void *buffer, int count, H type, int root, H comm',
   MPI_Ibcast: 'void *buffer, int count, H type, int root, H comm, void *request',
+  MPI_Isend: 'void *buffer, int count, H type, int to, int tag, H comm, void *request',
+  MPI_Irecv: 'void *buffer, int count, H type, int from, int tag, H comm, void *request',
+  MPI_Ibarrier: 'H comm, void *request',
   MPI_Testall: 'int count, void *requests, void *flag, intptr_t statuses',
-  MPI_Waitall: 'int count, void *requests, intptr_t statuses',
-  MPI_Send: 'void *buffer, int count, H type, int to, int tag, H comm',
+  MPI_Iprobe: 'int from, int tag, H comm, void *flag, intptr_t status',
   MPI_Recv: 'void *buffer, int count, H type, int from, int tag, H comm, intptr_t status',
-  MPI_Barrier: 'H comm',
   MPI_Abort: 'H comm, int code',
   MPI_Finalize: '',
 }
@@ -198,6 +208,7 @@ function openMpiConstants(symbol: (name: string) => Handle): MpiConstants | unde
       sum: symbol('ompi_mpi_op_sum'),
       errorsReturn: symbol('ompi_mpi_errors_return'),
       inPlace: 1,
+      anySource: -1,
       noStatus: 0,
       requests: BigUint64Array,
     }
@@ -216,6 +227,7 @@ const mpich: MpiConstants = {
   sum: 0x58000003,
   errorsReturn: 0x54000001,
   inPlace: -1,
+  anySource: -2,
   noStatus: 1,
   requests: Int32Array,
 }

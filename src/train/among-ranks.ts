@@ -40,6 +40,7 @@ export async function requireSameTraining(
       `ranks exchange gradients through the host, at once: use cpu or reference, not ${device.current}`,
       device.current,
     )
+  ranks.phase = 'the start of the training'
   const advice = 'start every rank with the same files, settings and version'
   for (const [what, text] of Object.entries(others)) ranks.requireSame(what, text, advice)
   const rounding =

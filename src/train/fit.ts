@@ -336,7 +336,8 @@ export async function fitInto<Batch, Examples>(
         const drawn = await source.next()
         if (!drawn) return undefined
         const batch = ownPart(objective, drawn.batch, ranks)
-        if (!isChecked) checkTrainingFits({ ...learner, batch, guardExamples })
+        if (!isChecked)
+          checkTrainingFits({ ...learner, batch, guardExamples }, { ranks, shardOptimizer: shards !== undefined })
         isChecked = true
         return { ...drawn, batch }
       },

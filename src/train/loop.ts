@@ -50,8 +50,10 @@ export interface Loop<Batch> {
 }
 
 /** Advice if a step runs out of memory. */
-const LESS_MEMORY =
-  'To use less, reduce batchSize, split batches into more parts (accumulate), store less of each block (gradientCheckpointing, checkpointBlocks), update during the backward pass (inBackward), freeze parts of the model, or use Adafactor or SGD'
+const lessMemory = ({ ranks, shards }: Pick<Learner<unknown>, 'ranks' | 'shards'>): string => {
+  const several = shards ? '' : "divide the optimizer's state among the ranks (shardOptimizer), "
+  return `To use less, reduce batchSize, split batches into more parts (accumulate), store less of each block (gradientCheckpointing, checkpointBlocks), ${ranks ? several : 'update during the backward pass (inBackward), '}freeze parts of the model, or use Adafactor or SGD`
+}
 
 /** Trains. Returns the total number of updates. */
 export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
@@ -60,7 +62,12 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   const writes = isFirst(ranks)
   let step = loop.from
   let saved = sameSaved(ranks, loop.saved)
+  // for the message if a rank does not arrive
+  const tell = (phase: string) => {
+    if (ranks) ranks.phase = phase
+  }
   const keep = async () => {
+    tell(`the checkpoint of step ${step}`)
     if (ranks) await requireSameParameters(ranks, learner.objective.model, 'their updates were not rounded alike')
     if (learner.shards) await learner.shards.whole(() => save(step))
     else if (writes) await save(step)
@@ -69,6 +76,7 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   // every process ends after the same step
   const isStopped = () => (ranks ? ranks.any(signal?.aborted === true) : signal?.aborted)
   const measure = async () => {
+    tell(`the evaluation after step ${step}`)
     if (!writes && !loop.dividesEvaluation) return
     const evaluation = await evaluated(loop, step)
     if (!evaluation || !writes) return
@@ -79,8 +87,9 @@ export async function runLoop<Batch>(loop: Loop<Batch>): Promise<number> {
   if (learner.inBackward && step === 0 && steps > 0 && saved !== 0) await keep()
   let measured: number | undefined
   while (step < steps && !isStopped()) {
+    tell(`step ${step + 1}`)
     const metrics = await timed(loop, step + 1).catch(async error => {
-      throw advised(learner.inBackward ? await wentBack(loop, step + 1, error) : error, LESS_MEMORY)
+      throw advised(learner.inBackward ? await wentBack(loop, step + 1, error) : error, lessMemory(learner))
     })
     if (!metrics) {
       if (measured !== step) await measure()

@@ -20,6 +20,7 @@ import { type Settings, settle } from '../tensor/options.ts'
 import { batchGradients } from './gradients.ts'
 import { takeMemoryOfCheck } from './guard/directional.ts'
 import { firstExamples, isObjective, lossesOf, type Objective } from './objective.ts'
+import type { RankOptions } from './optimizer-shards.ts'
 import { restorer } from './restore.ts'
 
 /** The memory of a training step on its device, in bytes. */
@@ -182,9 +183,13 @@ export function demandTraining(
 /**
  * Checks a training of `fit` before its first step, if weights, gradients and state alone take an eighth of the memory: a count calls the
  * loss, which costs time, and a small model finds out soon enough.
+ * @param among the processes that divide the batches, and whether they divide the state of the optimizer
  * @throws OutOfMemoryError
  */
-export function checkTrainingFits<Batch>(training: CountTrainingOptions<Batch>): void {
+export function checkTrainingFits<Batch>(
+  training: CountTrainingOptions<Batch>,
+  { ranks, shardOptimizer }: RankOptions,
+): void {
   const { objective, optimizer, inBackward } = training
   const { model } = objective
   const on = model.parameters()[0]?.device
@@ -201,6 +206,6 @@ export function checkTrainingFits<Batch>(training: CountTrainingOptions<Batch>):
     optimizer.algorithm,
     on,
     () =>
-      `Smaller batches, more parts (parts), checkpointBlocks(model), inBackward, moments in float8, Adafactor or SGD, and frozen parameters need less${largerMemory(on)}`,
+      `Smaller batches, more parts (parts), checkpointBlocks(model), ${ranks ? (shardOptimizer ? '' : 'shardOptimizer, ') : 'inBackward, '}moments in float8, Adafactor or SGD, and frozen parameters need less${largerMemory(on)}`,
   )
 }

@@ -76,12 +76,13 @@ export function checkRunFits(config: RunConfig, naming: Naming, ranks: RankOptio
   return counted.memory
 }
 
-type Change = readonly [text: string, config: RunConfig]
+type Change = readonly [text: string, config: RunConfig, shardOptimizer?: boolean]
 
 /** The settings that would make a run fit, each with what it would need; or all together, if none does alone. */
 function adviceFor(config: RunConfig, naming: Naming, ranks: RankOptions): string {
   const limit = memoryLimit(config.device)!
-  const needs = ([, changed]: Change): number => countRun(changed, naming, ranks).memory.peak
+  const needs = ([, changed, shardOptimizer = ranks.shardOptimizer]: Change): number =>
+    countRun(changed, naming, { ...ranks, shardOptimizer }).memory.peak
   const { batchSize, accumulate, optimizer } = config
   const changed = (text: string, change: Partial<RunConfig>): Change => [text, { ...config, ...change } as RunConfig]
   const inBackward = {
@@ -95,11 +96,14 @@ function adviceFor(config: RunConfig, naming: Naming, ranks: RankOptions): strin
     learningRate: optimizer.learningRate,
     inBackward: optimizer.inBackward,
   } as const
+  const count = ranks.ranks?.size ?? 1
   const hasMoments = ['adamw', 'adam', 'lion'].includes(optimizer.name)
   const changes: Change[] = [
     ...(config.guard.every > 0 ? [changed('guard.every 0', { guard: { ...config.guard, every: 0 } })] : []),
     ...(config.gradientCheckpointing ? [] : [changed('gradientCheckpointing', { gradientCheckpointing: true })]),
-    ...(optimizer.inBackward ? [] : [changed('optimizer.inBackward', inBackward)]),
+    ...(count > 1 && !ranks.shardOptimizer ? [['shardOptimizer', config, true] as const] : []),
+    // the updates of several ranks wait for the sums
+    ...(optimizer.inBackward || count > 1 ? [] : [changed('optimizer.inBackward', inBackward)]),
     ...(hasMoments && optimizer.moments !== 'float8' && config.device === 'cpu'
       ? [changed('optimizer.moments float8', { optimizer: { ...optimizer, moments: 'float8' } })]
       : []),
@@ -110,9 +114,9 @@ function adviceFor(config: RunConfig, naming: Naming, ranks: RankOptions): strin
   // a count of parts takes as long as there are parts
   const parts = [2, 4, 8, 16]
     .map(times => times * accumulate)
-    .filter(count => count <= batchSize && !optimizer.inBackward)
-  for (const count of parts) {
-    const found = [`accumulate ${count}`, needs(changed('', { accumulate: count }))] as const
+    .filter(parts => parts <= batchSize / count && !optimizer.inBackward)
+  for (const accumulate of parts) {
+    const found = [`accumulate ${accumulate}`, needs(changed('', { accumulate }))] as const
     if (!fits(found)) continue
     fitting.push(found)
     break
@@ -120,14 +124,15 @@ function adviceFor(config: RunConfig, naming: Naming, ranks: RankOptions): strin
   const others = `A smaller batch or model and frozen parts need less too${largerMemory(config.device)}`
   if (fitting.length > 0)
     return `What would fit: ${fitting.map(([text, bytes]) => `${text} (${inUnits(bytes)})`).join(', ')}. ${others}`
-  const least = changed('', {
+  const smallest = optimizer.name === 'adamw' ? adafactor : optimizer
+  const least: Partial<RunConfig> = {
     ...inBackward,
-    optimizer: { ...(optimizer.name === 'adamw' ? adafactor : optimizer), inBackward: true },
+    optimizer: { ...smallest, inBackward: count === 1 },
     gradientCheckpointing: true,
-    batchSize: 1,
-  })
-  const bytes = needs(least)
-  const all = `batchSize 1, gradientCheckpointing, optimizer.inBackward and ${optimizer.name === 'adamw' ? 'adafactor' : optimizer.name} together`
+    batchSize: count,
+  }
+  const bytes = needs(['', { ...config, ...least } as RunConfig, count > 1])
+  const all = `batchSize ${count}, gradientCheckpointing, ${count > 1 ? 'shardOptimizer' : 'optimizer.inBackward'} and ${smallest.name} together`
   return bytes <= limit
     ? `No setting is enough alone; ${all} would need ${inUnits(bytes)}. ${others}`
     : `Even ${all} would need ${inUnits(bytes)}. A smaller model and frozen parts need less${largerMemory(config.device)}`

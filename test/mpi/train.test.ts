@@ -21,6 +21,20 @@ function isRunning(id: number): boolean {
   }
 }
 
+/** The processes that fails.program.ts has named. */
+function processesOf(stdout: string, count: number): readonly number[] {
+  const processes = Array.from(stdout.matchAll(/process (\d+)/g), ([, id]) => Number(id))
+  assert.equal(processes.length, count)
+  return processes
+}
+
+/** mpirun may end a moment before its processes. */
+async function end(processes: readonly number[]): Promise<void> {
+  const began = Date.now()
+  while (processes.some(isRunning) && Date.now() - began < 20_000) await setTimeout(50)
+  assert.ok(!processes.some(isRunning), 'all processes have ended')
+}
+
 const stepsOf = async (run: string): Promise<StepMetrics[]> =>
   (await readMetrics(run)).filter((line): line is StepMetrics => line.kind === 'step')
 
@@ -102,16 +116,29 @@ describe('cocagrad train under mpirun', { skip }, () => {
     assert.match(stderr, /MpiUnavailableError: libmissing.so \(COCAGRAD_MPI\) cannot be used as MPI/)
   })
 
+  it('ends when ranks hang, with one message that names them, and goes on from the checkpoint', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    const { code, stdout, stderr } = await runRanks(4, 'fails.program.ts', ['hangs', folder], {
+      COCAGRAD_MPI_TIMEOUT: '2',
+    })
+    assert.notEqual(code, 0)
+    const place = /waited \d+ s in MPI_Iallreduce \(exchange \d+, step 5\): /.source
+    const ranks = 'ranks 1, 3 do not answer: .*; rank 2 waits there too'
+    assert.match(stderr, new RegExp(`rank 0: RanksTimeoutError: ${place}${ranks}`))
+    assert.equal(stderr.match(/RanksTimeoutError:/g)?.length, 1, stderr)
+    await end(processesOf(stdout, 4))
+    const resumed = await runRanks(2, 'fails.program.ts', ['not', folder])
+    assert.equal(resumed.code, 0, resumed.stderr)
+    assert.match(resumed.stdout, /from 3 to 6/)
+  })
+
   for (const how of ['throws', 'is killed'])
     it(`ends within seconds when a rank ${how}, and goes on from the checkpoint`, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
       const { code, stdout, stderr } = await runRanks(3, 'fails.program.ts', [how, folder])
       assert.notEqual(code, 0)
       const failed = Number(/failed at (\d+)/.exec(stdout)?.[1])
-      // mpirun may end a moment before its processes
-      const processes = Array.from(stdout.matchAll(/process (\d+)/g), ([, id]) => Number(id))
-      assert.equal(processes.length, 3)
-      while (processes.some(isRunning) && Date.now() - failed < 20_000) await setTimeout(50)
+      await end(processesOf(stdout, 3))
       assert.ok(Date.now() - failed < 20_000, 'all processes have ended')
       if (how === 'throws') assert.match(stderr, /rank 1: Error: rank 1 has a mistake/)
       const resumed = await runRanks(2, 'fails.program.ts', ['not', folder])

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import '../reference.ts'
-import { concat, normalize, Tape, valueAndGrad } from '../../src/autograd/index.ts'
+import { concat, normalize, valueAndGrad } from '../../src/autograd/index.ts'
 import {
   contrastiveRows,
   logSums,
@@ -13,18 +13,19 @@ import {
   type WholeBatch,
 } from '../../src/nn/contrastive-rows.ts'
 import { contrastiveLoss, sigmoidContrastiveLoss } from '../../src/nn/index.ts'
-import { type Tensor, tensor } from '../../src/tensor/index.ts'
+import { countMemory, type Tensor, tensor, zeros } from '../../src/tensor/index.ts'
 import { assertCloseNumbers, fc, runs } from '../support.ts'
 import { random } from './support.ts'
 
 const numbers = (x: Tensor) => [...x.dataSync()]
 
-/** A batch, its groups, and the edges of the shares of its rows. */
+/** A batch, its groups, the edges of the shares of its rows, and how many elements are computed at a time. */
 const divided = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 4 }).chain(sizes => {
   const batch = sizes.reduce((a, b) => a + b, 0)
   const number = fc.integer({ min: 0, max: 3 })
   const groups = fc.option(fc.array(number, { minLength: batch, maxLength: batch }), { nil: undefined })
-  return fc.record({ sizes: fc.constant(sizes), groups, seed: fc.integer({ min: 1, max: 1000 }) })
+  const elements = fc.option(fc.integer({ min: 1, max: 3 * batch }), { nil: undefined })
+  return fc.record({ sizes: fc.constant(sizes), groups, elements, seed: fc.integer({ min: 1, max: 1000 }) })
 })
 
 describe('the shares of all rows', () => {
@@ -51,7 +52,7 @@ describe('the shares of all rows', () => {
   ])
     it(`add up to the loss, and have its gradients: ${name}`, () => {
       fc.assert(
-        fc.property(divided, ({ sizes, groups: list, seed }) => {
+        fc.property(divided, ({ sizes, groups: list, elements, seed }) => {
           const batch = sizes.reduce((a, b) => a + b, 0)
           const [image, text] = [normalize(random([batch, 5], seed)), normalize(random([batch, 5], seed + 1))]
           const groups = list && tensor(list, { dtype: 'int32' })
@@ -60,7 +61,7 @@ describe('the shares of all rows', () => {
             const rows = { start, stop: start + size }
             return [
               { image: image.slice([rows]), text: text.slice([rows]) },
-              { all: { image, text }, groups, rows },
+              { all: { image, text }, groups, rows, elements },
             ]
           })
           const rows: (own: Pairs, batch: WholeBatch, s: Tensor, b: Tensor) => RowsLoss = prepared(parts)
@@ -88,23 +89,23 @@ describe('the shares of all rows', () => {
     })
 })
 
-it('no tensor of a share is larger than its rows of logits', () => {
-  const [batch, width] = [40, 3]
-  const all = { image: normalize(random([batch, width], 1)), text: normalize(random([batch, width], 2)) }
-  const rows = { start: 4, stop: 7 }
-  const own = { image: all.image.slice([rows]), text: all.text.slice([rows]) }
-  const whole: WholeBatch = { all, rows }
-  const scale = tensor(2)
-  const sums = logSums({ image: all.image, text: all.text }, { all, rows: { start: 0, stop: batch } }, scale)
-  const tape = new Tape()
-  tape.watch(own.image)
-  tape.watch(own.text)
-  tape.run(() => [
-    contrastiveRows(own, whole, scale, sums, 'mean'),
-    sigmoidContrastiveRows(own, whole, scale, tensor(0)),
-    logSums(own, whole, scale),
-  ])
-  const largest = Math.max(...tape.entries.map(({ result }) => result.size))
-  tape.end()
-  assert.equal(largest, 3 * batch)
+it('the memory of a share does not grow with its rows', () => {
+  const peakOf = (count: number) => {
+    const [batch, width] = [4096, 2]
+    const { peak } = countMemory(() => {
+      const all = { image: zeros([batch, width]), text: zeros([batch, width]) }
+      const whole: WholeBatch = { all, rows: { start: 0, stop: count }, elements: 8 * batch }
+      const own = { image: zeros([count, width]), text: zeros([count, width]) }
+      const [scale, bias, sums] = [zeros([]), zeros([]), zeros([batch, 2])]
+      logSums(own, whole, scale)
+      const of = (x: Tensor, y: Tensor) =>
+        contrastiveRows({ image: x, text: y }, whole, scale, sums, 'mean').differentiated.add(
+          sigmoidContrastiveRows({ image: x, text: y }, whole, scale, bias).differentiated,
+        )
+      valueAndGrad(of, { wrt: [0, 1] })(own.image, own.text)
+    })
+    return peak
+  }
+  // one more matrix of all rows would be 1024 of them times 4096
+  assert.ok(peakOf(1024) < 1.2 * peakOf(16), `${peakOf(16)} and ${peakOf(1024)}`)
 })

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CoCa, type CoCaConfig, presets } from '../../src/models/index.ts'
+import type { Communicator } from '../../src/mpi/index.ts'
 import { checkpointBlocks, Linear, withoutAllocation } from '../../src/nn/index.ts'
 import { Adafactor, AdamW, ExponentialMovingAverage, SGD } from '../../src/optim/index.ts'
 import { countMemory, device, OutOfMemoryError, randint, randn, seed, type Tensor } from '../../src/tensor/index.ts'
@@ -160,6 +161,34 @@ test('a run that fits without the guard is told so', async () => {
   const counted = checkRunFits(config, { tokenizer })!
   const refused = withLittleMemory(0.99 * counted.peak, async () => checkRunFits(config, { tokenizer }), true)
   await assert.rejects(refused, { name: 'OutOfMemoryError', message: /What would fit: guard\.every 0 \([\d,.]+ MiB\)/ })
+})
+
+test('several processes are told to divide the state of the optimizer, and not to update during the backward pass', async () => {
+  const config = checkRunConfig({
+    data: 'x',
+    steps: 1,
+    model: { preset: 'small' },
+    batchSize: 4,
+    device: 'cpu',
+    guard: { every: 0 },
+  }) as never
+  const ranks = { rank: 1, size: 2 } as Communicator
+  const naming = { tokenizer: undefined }
+  const { peak } = checkRunFits(config, naming, { ranks })!
+  const adviceOf = async (limit: number, shardOptimizer: boolean) => {
+    const check = async () => checkRunFits(config, naming, { ranks, shardOptimizer })
+    return String(await withLittleMemory(limit, check, true).catch(error => error))
+  }
+  const advice = await adviceOf(0.99 * peak, false)
+  assert.match(advice, /What would fit: .*shardOptimizer \([\d,.]+ MiB\)/)
+  assert.doesNotMatch(advice, /inBackward/)
+  assert.match(
+    await adviceOf(0.1 * peak, false),
+    /Even batchSize 2, gradientCheckpointing, shardOptimizer and adafactor/,
+  )
+  const { peak: less } = checkRunFits(config, naming, { ranks, shardOptimizer: true })!
+  assert.ok(less < peak)
+  assert.doesNotMatch(await adviceOf(0.99 * less, true), /shardOptimizer/)
 })
 
 describe('countMemory', () => {
