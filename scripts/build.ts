@@ -3,13 +3,16 @@
 // Chunks lie two folders below the package, as modules in src do that look for its files.
 //
 // GPU.js is bundled with its licences: as a dependency, it would install an old WebGPU for Node (87 MB, beside the one that is
-// used) and the native package gl. So is ndarray, which is not an ES module: Node takes ten milliseconds to find and analyse it. All
-// other packages stay dependencies.
+// used) and the native package gl. So are the packages that an import of the library needs at once, without what is not used of them: the
+// messages of zod in fifty languages, the decoder of fast-png. Node takes milliseconds to find and load each of their files. All other
+// packages stay dependencies, and so does zod, whose types are in the declarations.
 
+import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { createRequire, isBuiltin } from 'node:module'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nodeResolve } from '@rollup/plugin-node-resolve'
 import { build, transform } from 'esbuild'
 import { type Plugin, rollup } from 'rollup'
 import { buildOneFiles } from './one-file.ts'
@@ -25,22 +28,42 @@ const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) 
   readonly bin: Readonly<Record<string, string>>
 }
 
-/** The module with GPU.js. */
+/** The module with GPU.js, and the packages in GPU.js's own file. */
 const LIBRARY = 'src/tensor/gpu/library.ts'
 const inside = ['acorn', 'gpu-mock.js']
+
+/** The other packages that are bundled, and those that they need. */
+const bundled = ['ndarray', 'zod', 'fast-png', 'fflate', 'iobuffer', 'entities', 'tinyqueue']
+const isBundled = (id: string): boolean => bundled.some(name => id === name || id.startsWith(`${name}/`))
+
+/** The name of the package that a file belongs to, if it is not this one. */
+const packageOf = (path: string): string | undefined => /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]
 
 const require = createRequire(import.meta.url)
 const NDARRAY = require.resolve('ndarray')
 
-/** The licences of a package and of those that are bundled with it, as a comment. */
-async function licences(name: string, others: readonly string[]): Promise<string> {
-  const from = createRequire(require.resolve(`${name}/package.json`))
-  const texts = [name, ...others].map(async each => {
-    const folder = from.resolve(`${each}/package.json`).replace('package.json', '')
-    const [file] = (await readdir(folder)).filter(name => /^licen[cs]e/i.test(name))
-    return `${each}\n\n${(await readFile(folder + file, 'utf8')).trim()}`
+/** The licences of packages, as a comment. */
+async function licences(names: readonly string[]): Promise<string> {
+  const texts = names.map(async name => {
+    // packages may export no package.json
+    const folder = require.resolve
+      .paths(name)!
+      .map(path => join(path, name))
+      .find(path => existsSync(path))!
+    const file = (await readdir(folder)).find(name => /^licen[cs]e/i.test(name))
+    if (file === undefined) throw new Error(`${name} has no file with its licence`)
+    return `${name}\n\n${(await readFile(join(folder, file), 'utf8')).trim().replaceAll('*/', '* /')}`
   })
   return `/*!\n${(await Promise.all(texts)).join('\n\n\n')}\n*/`
+}
+
+/** The packages whose code is in a file. */
+function packagesIn(moduleIds: readonly string[]): string[] {
+  const names = moduleIds.flatMap(id => {
+    if (id === join(root, LIBRARY)) return ['gpu.js', ...inside]
+    return id === NDARRAY ? ['ndarray', 'iota-array', 'is-buffer'] : (packageOf(id) ?? [])
+  })
+  return [...new Set(names)]
 }
 
 /** Reads TypeScript, and the packages that are bundled, with their imports. */
@@ -65,6 +88,15 @@ const source: Plugin = {
   },
 }
 
+/**
+ * The folder of the framework that a module belongs to: each is one file, because Node resolves every import of every file by itself, which
+ * takes longer than to read what is not needed. What is loaded at its first use is in files of its own.
+ */
+function framework(path: string): string | undefined {
+  const [, folder, rest] = /^src\/(tensor|autograd|nn|optim|debug|models)\/(.*)$/.exec(relative(root, path)) ?? []
+  return /^(gpu\/|cpu\/module64)/.test(rest) ? undefined : folder
+}
+
 const entries = Object.values(manifest.exports).flatMap(entry => {
   if (typeof entry === 'string') return []
   return [entry.source, entry.browser?.source].filter(file => file !== undefined)
@@ -78,27 +110,27 @@ const input = [...entries, ...commands, ...threads].map(file => [
 
 const bundle = await rollup({
   input: Object.fromEntries(input),
-  external: id => id !== 'ndarray' && (isBuiltin(id) || /^[@\w]/.test(id)),
-  plugins: [source],
+  external: id => isBuiltin(id) || (/^[@\w]/.test(id) && !isBundled(id)),
+  plugins: [source, nodeResolve({ resolveOnly: isBundled })],
   onLog: (_, log) => {
-    throw new Error(log.message)
+    // packages are as they are
+    if (![log.id, ...(log.ids ?? [])].some(id => id !== undefined && packageOf(id))) throw new Error(log.message)
   },
 })
 const hasLibrary = ({ moduleIds }: { readonly moduleIds: readonly string[] }) => moduleIds.includes(join(root, LIBRARY))
-/** The licences of the packages that are bundled, by the module that has them. */
-const banners = new Map([
-  [join(root, LIBRARY), await licences('gpu.js', inside)],
-  [NDARRAY, await licences('ndarray', ['iota-array', 'is-buffer'])],
-])
 const { output } = await bundle.write({
   dir: join(root, 'dist'),
   format: 'es',
   entryFileNames: '[name].js',
+  manualChunks: framework,
   chunkFileNames: chunk => (hasLibrary(chunk) ? 'tensor/gpu/library.js' : 'chunks/[name]-[hash].js'),
   hoistTransitiveImports: false,
   sourcemap: true,
   sourcemapExcludeSources: true,
-  banner: ({ moduleIds }) => moduleIds.flatMap(id => banners.get(id) ?? []).join('\n'),
+  banner({ moduleIds }) {
+    const names = packagesIn(moduleIds)
+    return names.length === 0 ? '' : licences(names)
+  },
 })
 
 /** The names of classes. Modules and errors show them, so they must not change where two modules share a file. */

@@ -19,7 +19,7 @@ import {
   type OnBadSample,
   onBadSample,
 } from './image-text-source.ts'
-import { checkNormalize, normalize } from './images/pixels.ts'
+import { checkNormalize, normalize, normalizeBytes } from './images/pixels.ts'
 import { cropOptions, type RandomCrop } from './images/random-crop.ts'
 import { type BatchRanks, batchRanks, checkShares, shareOf } from './ranks.ts'
 import type { Tokenizer } from './tokenizers/tokenizer.ts'
@@ -136,6 +136,9 @@ interface Failure {
   readonly error: DataError
 }
 
+/** The images of an example as they are put into a batch, or as bytes that are normalised there. */
+type Pixels = Float32Array | Uint8Array
+
 /** The images of the examples that a process reads. */
 interface Loaded {
   readonly images: Float32Array
@@ -213,7 +216,7 @@ export class BatchMaker {
     await inParallel(stop - start, async i => {
       const image = await this.#read(choices[start + i], label)
       if (image instanceof DataError) failed.push({ i: start + i, error: image })
-      else images.set(image, i * size)
+      else this.#put(image, images.subarray(i * size, (i + 1) * size))
     })
     return { images, failed: failed.sort((a, b) => a.i - b.i) }
   }
@@ -235,7 +238,7 @@ export class BatchMaker {
       const isOwn = i >= start && i < stop
       const { choice, image } = await this.#another(all, i, label, isOwn)
       all[i] = choice
-      if (image) images.set(image, (i - start) * size)
+      if (image) this.#put(image, images.subarray((i - start) * size, (i - start + 1) * size))
     }
     const { table, rows, indices } = this.#samples
     const keys = all.map(({ index, caption }) => table.key(index, caption))
@@ -263,7 +266,7 @@ export class BatchMaker {
     i: number,
     label: string,
     isOwn: boolean,
-  ): Promise<{ choice: Choice; image: Float32Array | undefined }> {
+  ): Promise<{ choice: Choice; image: Pixels | undefined }> {
     const { seed, distinctCaptions } = this.#options
     const { table } = this.#samples
     const generator = new Generator(seed).fork(`instead of ${choices[i].index} in ${label}`)
@@ -275,7 +278,7 @@ export class BatchMaker {
       if (distinctCaptions && keys.has(table.key(index, choice.caption))) continue
       const image = isOwn ? await this.#read(choice, label) : undefined
       const [failure] = await this.#agree(image instanceof DataError ? [{ i, error: image }] : [])
-      if (!failure) return { choice, image: image as Float32Array | undefined }
+      if (!failure) return { choice, image: image as Pixels | undefined }
       this.#report(choice, failure.error)
     }
     throw new BatchError(`cannot be read, and no replacement was found in ${TRIES} attempts`, {
@@ -299,7 +302,7 @@ export class BatchMaker {
   }
 
   /** The images of an example, or why they cannot be read. */
-  async #read(choice: Choice, label: string): Promise<Float32Array | DataError> {
+  async #read(choice: Choice, label: string): Promise<Pixels | DataError> {
     try {
       return await this.#images(choice, label)
     } catch (error) {
@@ -317,19 +320,29 @@ export class BatchMaker {
     return this.#source.exampleShape ?? exampleShapeOf(this.#source)
   }
 
+  /** Writes the images of an example to their place in a batch. */
+  #put(images: Pixels, place: Float32Array): void {
+    const { normalize: scale } = this.#options
+    if (images instanceof Uint8Array) normalizeBytes(images, scale!.mean, scale!.std, place)
+    else place.set(images)
+  }
+
   /** The images of an example, which are cropped and changed alike. */
-  async #images({ index: sample }: Choice, label: string): Promise<Float32Array> {
+  async #images({ index: sample }: Choice, label: string): Promise<Pixels> {
     const { augment, crop, normalize: scale, seed } = this.#options
     const index = this.#samples.indices[sample]
     const shape = this.#exampleShape
     const random = (purpose: string) => new Generator(seed).fork(`${purpose} ${label} ${index}`)
-    const images = await examplePixels(this.#source, index, crop && { ...crop, seed: random('crop').seed })
+    const source = this.#source
+    const own = crop && { ...crop, seed: random('crop').seed }
+    const asBytes = scale && !augment && 'bytes' in source ? source.bytes : undefined
+    const images = await (asBytes ? asBytes.call(source, index, own) : examplePixels(source, index, own))
     const expected = shape.reduce((a, b) => a * b)
     if (images.length !== expected)
       throw new BatchError(`has ${images.length} values, but [${shape.join(', ')}] has ${expected}`, {
         file: this.#source.name(index),
       })
-    if (this.#source.exampleShape) return images
+    if (this.#source.exampleShape || images instanceof Uint8Array) return images
     const [, height, width] = imageShapeOf(this.#source)
     return eachImage(images, this.#source, image => {
       const changed = augment ? augment(image, random('augment'), [height, width]) : image

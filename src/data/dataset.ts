@@ -246,7 +246,12 @@ export class ImageTextDataset extends FolderDataset<CaptionedImage> implements I
 
   /** @throws ImageError naming the file if it cannot be decoded */
   async image(index: number, crop?: RandomCrop): Promise<Float32Array> {
-    return toUnitRange(await this.#cache.get(this.name(index), crop))
+    return toUnitRange(await this.bytes(index, crop))
+  }
+
+  /** @throws ImageError naming the file if it cannot be decoded */
+  bytes(index: number, crop?: RandomCrop): Promise<Uint8Array> {
+    return this.#cache.get(this.name(index), crop)
   }
 
   /**

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Batch, BatchIterator, type BatchOptions } from '../../src/data/batches.ts'
 import { ImageTextDataset } from '../../src/data/dataset.ts'
-import type { ImageTextSource } from '../../src/data/image-text-source.ts'
+import { type ImageTextSource, selectExamples } from '../../src/data/image-text-source.ts'
 import { encodePng } from '../../src/data/images/image.ts'
 import { WordTokenizer } from '../../src/data/tokenizers/tokenizer.ts'
 import { fc } from '../support.ts'
@@ -292,4 +292,55 @@ test('options that give no batch throw', () => {
 test('an image of the wrong shape throws an error that names it', async () => {
   const data = source([['a'], ['b']], async () => new Float32Array(5))
   await assert.rejects(iterator(data, { batchSize: 2 }).next(), /image \d: has 5 values, but \[3, 2, 2\] has 12/)
+})
+
+test('data that has bytes makes the batches of the same data as numbers, to the bit, and is asked for numbers only by augment', async t => {
+  const folder = await temporaryFolder(t)
+  const names = ['a', 'b', 'c', 'd', 'e']
+  for (const [i, name] of names.entries())
+    await writeFile(
+      join(folder, `${name}.png`),
+      encodePng(
+        Uint8Array.from({ length: 5 * 4 * 3 }, (_, at) => (at * 37 + i * 11) & 255),
+        5,
+        4,
+      ),
+    )
+  await writeFile(
+    join(folder, 'captions.jsonl'),
+    names.map(name => JSON.stringify({ file: `${name}.png`, caption: name })).join('\n'),
+  )
+  const data = await ImageTextDataset.open(folder, { imageSize: 3 })
+  const numbers: ImageTextSource = {
+    ...source(names.map(name => [name])),
+    imageSize: 3,
+    image: (i, crop) => data.image(i, crop),
+  }
+  let asked = 0
+  const bytes: ImageTextSource = {
+    ...numbers,
+    image: (i, crop) => {
+      asked++
+      return data.image(i, crop)
+    },
+    bytes: (i, crop) => data.bytes(i, crop),
+  }
+  const common = { batchSize: 2, seed: 3, crop: { scale: [0.5, 1] } as const }
+  const scale = { mean: [0.5, 0.4, 0.3], std: [0.3, 0.2, 0.1] }
+  const all = (data: ImageTextSource, options: Partial<BatchOptions>) =>
+    take(iterator(data, { ...common, ...options }), 6)
+  for (const [options, times] of [
+    [{ normalize: scale }, 0],
+    [{ normalize: scale, augment: (image: Float32Array) => image.map(x => 1 - x) }, 12],
+    [{}, 24],
+  ] as const) {
+    const made = await all(bytes, options)
+    assert.ok(asked >= times && (times > 0 || asked === 0), `asked ${asked} times for numbers`)
+    assert.deepEqual(
+      made.map(({ images }) => images),
+      (await all(numbers, options)).map(({ images }) => images),
+    )
+  }
+  // and a part of it too
+  assert.deepEqual(await selectExamples(bytes, [2, 0]).bytes!(1), await data.bytes(0))
 })

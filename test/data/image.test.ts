@@ -17,8 +17,11 @@ import {
   type ImagePixels,
   imageDecoder,
   normalize,
+  normalizeBytes,
   pixelsFor,
+  toUnitRange,
 } from '../../src/data/images/image.ts'
+import { neededSegments } from '../../src/data/images/jpeg.ts'
 import { chooseCrop } from '../../src/data/images/random-crop.ts'
 import { ImageError } from '../../src/io/errors.ts'
 import { OptionsError } from '../../src/tensor/index.ts'
@@ -571,4 +574,45 @@ test('without sharp, images are decoded in JavaScript, as the report states', as
   assert.match(report.note, /sharp cannot be loaded \(Cannot find package 'sharp'\)/)
   assert.match(report.gif, /^is GIF, which only sharp reads, but sharp cannot be loaded .*npm install sharp/)
   assert.match(report.refusal, /decoder is 'sharp', but sharp cannot be loaded .* npm install sharp/)
+})
+
+test('bytes are normalised to the numbers of the same values in 0 … 1, bit for bit', () => {
+  const channel = fc.record({
+    mean: fc.double({ min: -1, max: 2, noNaN: true }),
+    std: fc.double({ min: 1e-3, max: 3, noNaN: true }),
+  })
+  fc.assert(
+    fc.property(
+      fc.array(channel, { minLength: 1, maxLength: 4 }),
+      fc.uint8Array({ minLength: 1, maxLength: 40 }),
+      (channels, plane) => {
+        const [mean, std] = [channels.map(({ mean }) => mean), channels.map(({ std }) => std)]
+        const bytes = Uint8Array.from(channels.flatMap((_, c) => [...plane].map(value => value ^ c)))
+        const into = new Float32Array(bytes.length)
+        normalizeBytes(bytes, mean, std, into)
+        assert.deepEqual(into, normalize(toUnitRange(bytes), mean, std))
+      },
+    ),
+  )
+  assert.throws(() => normalizeBytes(new Uint8Array(6), [0, 0], [1], new Float32Array(6)), /6 pixels, 2 means/)
+})
+
+test('of a JPEG that has only what its pixels need nothing is copied', () => {
+  const app1 = [0xff, 0xe1, 0, 4, 1, 2]
+  const parts = [
+    [0xff, 0xd8],
+    [0xff, 0xe0, 0, 3, 9],
+    [0xff, 0xdb, 0, 3, 5],
+    [0xff, 0xda, 0, 2],
+    [7, 8],
+    [0xff, 0xd9],
+  ]
+  const plain = Uint8Array.from(parts.flat())
+  assert.equal(neededSegments(plain).buffer, plain.buffer)
+  assert.deepEqual(neededSegments(plain), plain)
+  // a segment that is not needed, bytes that belong to none, and what follows the end
+  for (let at = 1; at < 4; at++) {
+    const more = Uint8Array.from([...parts.slice(0, at), app1, [1, 2], ...parts.slice(at), [1]].flat())
+    assert.deepEqual(Uint8Array.from(neededSegments(more)), plain)
+  }
 })

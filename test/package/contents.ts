@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { root } from '../browser/chromium.ts'
-import type { Project } from './project.ts'
+import { type Project, run } from './project.ts'
 
 type Dependencies = Readonly<Record<string, string>>
 
@@ -24,7 +24,7 @@ const anchorsOf = (text: string): string[] =>
       .replaceAll(' ', '-'),
   )
 
-export function contents({ installed, manifest }: Project): void {
+export function contents({ folder, installed, manifest }: Project): void {
   describe('the tarball', () => {
     test('holds the files of its entries and its command', async () => {
       const named = JSON.stringify([manifest.exports, manifest.bin]).match(/(\.\/)?(dist|src)\/[^"]*/g)!
@@ -57,6 +57,39 @@ export function contents({ installed, manifest }: Project): void {
       for (const holder of [/\d+ gpu\.js Team/, /\d{4}-\d{4} by various contributors/, /2017/])
         assert.match(text.slice(0, text.indexOf('*/')), holder)
     })
+  })
+
+  test('files with code of other packages begin with the licences of these', async () => {
+    const dist = join(installed, 'dist')
+    const found = new Set<string>()
+    for (const file of (await readdir(dist, { recursive: true })).filter(file => file.endsWith('.js.map'))) {
+      const { sources } = JSON.parse(await readFile(join(dist, file), 'utf8')) as { readonly sources: string[] }
+      const text = await readFile(join(dist, file.replace(/\.map$/, '')), 'utf8')
+      const comment = text.slice(0, text.indexOf('*/'))
+      for (const source of sources) {
+        const [, name] = /^.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source) ?? []
+        if (name === undefined || found.has(name)) continue
+        assert.ok(comment.startsWith('/*!') && comment.includes(`\n${name}\n\n`), `${file} has the licence of ${name}`)
+        found.add(name)
+      }
+    }
+    assert.deepEqual([...found].sort(), ['entities', 'fast-png', 'fflate', 'iobuffer', 'ndarray', 'tinyqueue', 'zod'])
+  })
+
+  test('its entries are imported without loading another package, and the framework without the threads of Node', async () => {
+    const alone = join(folder, 'alone')
+    await mkdir(join(alone, 'node_modules'), { recursive: true })
+    await symlink(installed, join(alone, 'node_modules/cocagrad'))
+    const program = join(alone, 'program.mjs')
+    const entries = ['nn', 'optim', 'models', 'data', 'train', 'fit', 'notebook'].map(name => `cocagrad/${name}`)
+    await writeFile(
+      program,
+      `await import('cocagrad')
+       if (process.moduleLoadList.includes('NativeModule worker_threads')) throw new Error('threads are loaded')
+       ${entries.map(entry => `await import('${entry}')`).join('\n')}`,
+    )
+    // packages are looked for beside the link, where there are no others
+    await run(process.execPath, ['--preserve-symlinks', program])
   })
 
   test('only the package itself depends on webgpu, as an optional dependency', async () => {

@@ -64,14 +64,22 @@ const isNeeded = (marker: number): boolean =>
  * @throws Error if it has no end
  */
 export function neededSegments(bytes: Uint8Array): Uint8Array {
-  const parts = [bytes.subarray(0, 2)]
+  const parts: Uint8Array[] = []
   let last: number | undefined
+  /** of the part that is not finished */
+  let [from, to] = [0, 2]
   for (const { marker, start, end } of jpegSegments(bytes)) {
-    if (isNeeded(marker)) parts.push(bytes.subarray(start, end))
     last = marker
+    if (!isNeeded(marker)) continue
+    if (start !== to) {
+      parts.push(bytes.subarray(from, to))
+      from = start
+    }
+    to = end
   }
   if (last !== EOI) throw new Error('it has no end marker: the file is cut off')
-  return Buffer.concat(parts)
+  const rest = bytes.subarray(from, to)
+  return parts.length === 0 ? rest : Buffer.concat([...parts, rest])
 }
 
 /** Whether a JPEG is decoded in one pass, so that its end is found after the last pixel: it is not progressive and has one scan. */

@@ -93,7 +93,12 @@ export function toChannelsFirst({ width, height, data }: RgbImage, channels: Pic
   const planes = new Uint8Array(channels * pixels)
   if (channels === 1)
     for (let i = 0, from = 0; i < pixels; i++, from += 3) planes[i] = luma(data[from], data[from + 1], data[from + 2])
-  else for (let c = 0, to = 0; c < 3; c++) for (let from = c; from < data.length; from += 3) planes[to++] = data[from]
+  else
+    for (let i = 0, from = 0; i < pixels; i++, from += 3) {
+      planes[i] = data[from]
+      planes[i + pixels] = data[from + 1]
+      planes[i + 2 * pixels] = data[from + 2]
+    }
   return planes
 }
 
@@ -125,15 +130,42 @@ export function checkNormalize(
  */
 export function normalize(pixels: Float32Array, mean: readonly number[], std: readonly number[]): Float32Array {
   const channels = mean.length
-  if (std.length !== channels || channels === 0 || pixels.length % channels !== 0)
-    throw new ImageError(`normalize: ${pixels.length} pixels, ${channels} means, ${std.length} standard deviations`)
-  if (!std.every(value => value > 0))
-    throw new ImageError(`normalize: standard deviations [${std}] are not all above 0`)
-  const plane = pixels.length / channels
+  const plane = planeOf(pixels.length, mean, std)
   const scaled = new Float32Array(pixels.length)
   for (let c = 0; c < channels; c++) {
     const [centre, spread] = [mean[c], std[c]]
     for (let i = c * plane; i < (c + 1) * plane; i++) scaled[i] = (pixels[i] - centre) / spread
   }
   return scaled
+}
+
+/**
+ * `normalize(toUnitRange(bytes), mean, std)`, bit for bit, in a memory that is there already. Each of the 256 values of a channel is computed
+ * once.
+ * @param bytes [channels, height, width], 0 … 255
+ * @param into memory for as many numbers
+ * @throws ImageError if the lengths do not agree
+ */
+export function normalizeBytes(
+  bytes: Uint8Array,
+  mean: readonly number[],
+  std: readonly number[],
+  into: Float32Array,
+): void {
+  const plane = planeOf(bytes.length, mean, std)
+  const all = Uint8Array.from({ length: 256 }, (_, value) => value)
+  for (let c = 0; c < mean.length; c++) {
+    const values = normalize(toUnitRange(all), [mean[c]], [std[c]])
+    for (let i = c * plane; i < (c + 1) * plane; i++) into[i] = values[bytes[i]]
+  }
+}
+
+/** The pixels of a channel. */
+function planeOf(pixels: number, mean: readonly number[], std: readonly number[]): number {
+  const channels = mean.length
+  if (std.length !== channels || channels === 0 || pixels % channels !== 0)
+    throw new ImageError(`normalize: ${pixels} pixels, ${channels} means, ${std.length} standard deviations`)
+  if (!std.every(value => value > 0))
+    throw new ImageError(`normalize: standard deviations [${std}] are not all above 0`)
+  return pixels / channels
 }

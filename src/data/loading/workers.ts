@@ -26,10 +26,14 @@ export class ExampleError extends DataError {
 /** Workers without work for this time in milliseconds between two epochs end; the next epoch starts others. */
 const PATIENCE = 30_000
 
-const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
+/** Node's module of threads, which takes 2 ms to load, so it is not loaded before it is needed. */
+const nodeThreads = () => askNode(node => node.getBuiltinModule('node:worker_threads'))
+
+type NodeWorker = InstanceType<NonNullable<ReturnType<typeof nodeThreads>>['Worker']>
 
 /** Why workers are not available, or undefined. */
 export function withoutWorkers(): string | undefined {
+  const inNode = nodeThreads()
   if (!inNode) return 'workers need Node 20.16 or later, and a browser has none: leave workers out'
   if (isLoading(inNode.workerData))
     return 'a worker cannot start workers: it imports the module of the dataset, which must not load or train by itself'
@@ -106,7 +110,7 @@ interface Pending {
 class ExampleWorker {
   readonly #name: string
   readonly #url: string
-  readonly #worker: InstanceType<NonNullable<typeof inNode>['Worker']>
+  readonly #worker: NodeWorker
   readonly #pending = new Map<number, Pending>()
   #next = 0
   /** why the thread has ended */
@@ -175,19 +179,20 @@ function errorOf({ index, name, message, stack }: WorkerFailure, url: string): E
 }
 
 /** A thread. One that reads TypeScript registers tsx, as its program does, where Node itself cannot read it. */
-function startWorker(settings: WorkerSettings): InstanceType<NonNullable<typeof inNode>['Worker']> {
+function startWorker(settings: WorkerSettings): NodeWorker {
   const { url } = settings.dataset
   if (isMain(url))
     throw new BatchError(
       `${url} is the program itself, which a worker would run again: put the dataset into a module of its own`,
     )
+  const { Worker } = nodeThreads()!
   // in a checkout the thread's program is TypeScript too
   const program = threadProgram('loading/worker')
   try {
-    if (!isTypeScript(program.href) && !isTypeScript(url)) return new inNode!.Worker(program, { workerData: settings })
+    if (!isTypeScript(program.href) && !isTypeScript(url)) return new Worker(program, { workerData: settings })
     const tsx = typeScriptReader(url)
     const code = `${tsx ? `import(${JSON.stringify(tsx)}).then(({ register }) => register())` : 'Promise.resolve()'}.then(() => import(${JSON.stringify(program.href)}))`
-    return new inNode!.Worker(code, { eval: true, workerData: settings })
+    return new Worker(code, { eval: true, workerData: settings })
   } catch (error) {
     if (!(error instanceof Error && error.name === 'DataCloneError')) throw error
     throw new BatchError(

@@ -4,6 +4,7 @@ import * as is from '../../tensor/kinds.ts'
 import { type Settings, settle } from '../../tensor/options.ts'
 import type { SplitOptions } from '../dataset.ts'
 import type { MultiImageSource } from '../image-text-source.ts'
+import { toUnitRange } from '../images/pixels.ts'
 import { type OpenShardsOptions, openShards, type ShardExamples, ShardStream, shardsOptions } from './shard-stream.ts'
 
 /** Options for opening shards of clips. */
@@ -50,7 +51,7 @@ export class ShardClipDataset extends ShardStream<MultiImageSource> {
       images: async (index, crop) => {
         const decoded = await Promise.all(images(index).map(image => decode(index, image, crop)))
         const pixels = new Float32Array(decoded.length * decoded[0].length)
-        for (const [i, frame] of decoded.entries()) pixels.set(frame, i * frame.length)
+        for (const [i, frame] of decoded.entries()) pixels.set(toUnitRange(frame), i * frame.length)
         return pixels
       },
     }

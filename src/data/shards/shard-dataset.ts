@@ -3,6 +3,7 @@
 import { settle } from '../../tensor/options.ts'
 import type { SplitOptions } from '../dataset.ts'
 import { type ImageTextSource, type SamplesOptions, samplesOptions } from '../image-text-source.ts'
+import { toUnitRange } from '../images/pixels.ts'
 import type { RandomCrop } from '../images/random-crop.ts'
 import {
   type OpenShardsOptions,
@@ -55,7 +56,8 @@ export class ShardDataset extends ShardStream<ImageTextSource> {
   }
 
   protected sourceOf({ source, images, decode }: ShardExamples): ImageTextSource {
-    return { ...source, image: (index, crop) => decode(index, images(index)[0], crop) }
+    const bytes = (index: number, crop?: RandomCrop) => decode(index, images(index)[0], crop)
+    return { ...source, bytes, image: async (index, crop) => toUnitRange(await bytes(index, crop)) }
   }
 }
 

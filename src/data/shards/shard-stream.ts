@@ -29,7 +29,6 @@ import {
   imagePixels,
   type PictureChannels,
   pictureChannels,
-  toUnitRange,
 } from '../images/image.ts'
 import type { RandomCrop } from '../images/random-crop.ts'
 import { classesOf, isReadLabels, type ReadLabels } from '../labels.ts'
@@ -295,7 +294,7 @@ export abstract class ShardStream<Source extends ImageTextSource | MultiImageSou
           part,
           options: { size, channels, decoder, upright, pixels, crop },
         } as const
-        return toUnitRange(await pool.run(job))
+        return pool.run(job)
       },
     }
   }
@@ -356,7 +355,7 @@ export interface ShardExamples {
   readonly source: ExampleSource
   images(index: number): readonly ImagePart[]
   /** [channels, height, width] in 0 … 1 */
-  decode(index: number, image: ImagePart, crop?: RandomCrop): Promise<Float32Array>
+  decode(index: number, image: ImagePart, crop?: RandomCrop): Promise<Uint8Array>
 }
 
 /**

@@ -55,11 +55,12 @@ const PATIENCE = 20_000
 /** The maximum number of parts in the deterministic mode; more threads than this have nothing to do. */
 const PARTS = 16
 
-const inNode = askNode(node => node.getBuiltinModule('node:worker_threads'))
+/** Node's module of threads, which takes 2 ms to load, so it is not loaded before it is needed. */
+const nodeThreads = () => askNode(node => node.getBuiltinModule('node:worker_threads'))
 
 /** The reason why threads are not available, or undefined. */
 export function withoutThreads(): string | undefined {
-  if (inNode)
+  if (nodeThreads())
     return askNode(node => node.permission.has('worker')) === false ? 'threads need --allow-worker' : undefined
   if (typeof Worker === 'undefined') return 'threads need Node 20.16 or later'
   return globalThis.crossOriginIsolated ? undefined : 'threads need a page that is cross-origin isolated'
@@ -181,6 +182,7 @@ export class KernelThreads {
     this.#wanted = count
     this.lanes.splice(1, this.count, ...this.#helpers.slice(0, count - 1))
     const { bytes, buffers } = heap
+    const inNode = nodeThreads()
     const started: Promise<string | undefined>[] = []
     for (let missing = count - 1 - this.#workers.length; missing > 0; missing--) {
       const address = heap.take(mailbox.bytes).pointer
@@ -293,6 +295,7 @@ function helperAt(
   /** whether a first piece of the part is done already, because the mailbox was full */
   let isBegun = false
   let isTaken = false
+  const canBlock = nodeThreads() !== undefined
 
   const ring = () => {
     Atomics.store(words, mailbox.length, length)
@@ -310,7 +313,7 @@ function helperAt(
     isBegun = false
     if (isTaken) return
     for (let looks = 0; Atomics.load(words, mailbox.done) !== rung; looks++)
-      if (looks > PATIENCE && inNode) Atomics.wait(words, mailbox.failed, 0, 0.05)
+      if (looks > PATIENCE && canBlock) Atomics.wait(words, mailbox.failed, 0, 0.05)
     if (Atomics.load(words, mailbox.failed) !== 0) {
       Atomics.store(words, mailbox.failed, 0)
       const message = queue.subarray(0, Atomics.load(words, mailbox.length))
@@ -339,7 +342,11 @@ function helperAt(
 }
 
 /** Waits until the thread has started. It does not need this thread, which may block meanwhile. */
-function startInNode({ Worker }: NonNullable<typeof inNode>, settings: ThreadSettings, words: Int32Array): Worker {
+function startInNode(
+  { Worker }: NonNullable<ReturnType<typeof nodeThreads>>,
+  settings: ThreadSettings,
+  words: Int32Array,
+): Worker {
   const worker = new Worker(threadProgram, { eval: true, workerData: settings, name: 'cocagrad' })
   worker.unref()
   // an error is reported below, when the thread is needed

@@ -51,19 +51,34 @@ const foldLoop =
     for (let k = 0; k < n; k++, o += stepOut, i += stepX) out[o] = f(out[o], x[i])
   }
 
-const compileAll = <K extends string, F, L>(table: Record<K, F>, loop: (f: F) => L): Record<K, L> =>
-  Object.fromEntries(Object.entries<F>(table).map(([name, f]) => [name, specialize(name, loop, f)])) as Record<K, L>
+/** A loop for each function of a table, compiled when it is used first. */
+function compileAll<K extends string, F, L>(table: Record<K, F>, loop: (f: F) => L): Readonly<Record<K, L>> {
+  const loops = {} as Record<K, L>
+  for (const [name, f] of Object.entries<F>(table)) {
+    const get = () => {
+      const value = specialize(name, loop, f)
+      Object.defineProperty(loops, name, { value })
+      return value
+    }
+    Object.defineProperty(loops, name, { get, configurable: true })
+  }
+  return loops
+}
 
 /** By name, along one run of any floating type. */
 export const unaryLoops = compileAll(unaryFunctions, unaryLoop)
 const binaryLoops = compileAll({ ...binaryFunctions, ...comparisonFunctions }, binaryLoop)
 const foldLoops = compileAll(
-  { sum: reductionFunctions.sum.combine, max: reductionFunctions.max.combine, min: reductionFunctions.min.combine },
+  {
+    sum: reductionFunctions.sum.combine,
+    max: reductionFunctions.max.combine,
+    min: reductionFunctions.min.combine,
+    'sum of int32': integerSum,
+  },
   foldLoop,
 )
 /** The loops of int32 that differ from those of floats. */
 const integerLoops: Partial<typeof binaryLoops> = compileAll(integerFunctions, binaryLoop)
-const integerSumLoop = specialize('sum of int32', foldLoop, integerSum)
 
 function checkIndices(name: string, indices: Tensor, size: number): void {
   const ids = view(indices)
@@ -155,7 +170,7 @@ export function referenceKernels(tensorOf: (x: Nd) => Tensor): Primitives {
     reduce(name, x, axes) {
       const total = create('float64', reducedShape(x.shape, axes, true))
       total.data.fill(reductionFunctions[name].initial)
-      const fold = name === 'sum' && !isFloating(x.dtype) ? integerSumLoop : foldLoops[name]
+      const fold = foldLoops[name === 'sum' && !isFloating(x.dtype) ? 'sum of int32' : name]
       const a = view(x)
       // the result with x's shape: stride 0 along the reduced axes
       forEachRun([broadcast(total, x.shape), a], (at, n, step) =>
