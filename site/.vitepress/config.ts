@@ -6,6 +6,7 @@ import type { Plugin } from 'vite'
 import { type DefaultTheme, defineConfig } from 'vitepress'
 import { isolate } from './isolate.ts'
 import { corners, programs } from './programs.ts'
+import { nameVersion, VERSION } from './version.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -73,7 +74,8 @@ export default defineConfig({
   base,
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
   // only in what is built: the server for development sets the headers
-  transformHead: () => [['script', {}, `(${isolate})(${JSON.stringify(base)})`]],
+  transformHead: () => [['script', {}, `(${isolate})(${JSON.stringify(base)}, ${JSON.stringify(VERSION)})`]],
+  buildEnd: ({ outDir }) => nameVersion(outDir),
   markdown: {
     config(md) {
       corners(md)

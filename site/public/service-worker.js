@@ -1,12 +1,13 @@
 // Gives every response the headers that make the page cross-origin isolated, which threads with shared memory need, on hosts that
 // cannot set headers; and keeps what was loaded, so that the site opens without a network. Files under assets/ have a hash in their
 // name and never change; everything else is loaded anew if the network answers. Of a page that was opened once it keeps what its scripts
-// load later too, such as its threads, unless the browser is to save data.
+// load later too, such as its threads, unless the browser is to save data. When every tab runs the newest version of the site, what only
+// earlier versions had is deleted: until then a tab of an earlier version may still load its files, which the host no longer has.
 
 const CACHE = 'cocagrad-site'
 
 /** Names of files with a hash, in a script that loads them. */
-const NAMES = /["'`]((?:\.{0,2}\/|assets\/)[\w@./-]*[.-][\w-]{8}\.(?:js|css|wasm|json))["'`]/g
+const NAMES = /["'`]((?:\.{0,2}\/|assets\/)[\w@./-]*[.-][\w-]{8}(?:\.lean)?\.(?:js|css|wasm|json))["'`]/g
 /** The scripts of every page, which name those of all pages. */
 const COMMON = /\/(?:app|theme|framework)\.[\w-]{8}\.js$/
 /** Milliseconds for the page's own requests, before those for later. */
@@ -68,17 +69,22 @@ function keepLater(urls) {
   return keeping
 }
 
+const isPage = url => /\.html$|\/$/.test(new URL(url).pathname)
+
+/** The addresses of files with a hash in the text of another file. */
+const namedIn = (text, url) =>
+  Array.from(
+    text.matchAll(NAMES),
+    ([, name]) => new URL(name, name.startsWith('assets/') ? self.registration.scope : url).href,
+  )
+
 /** Keeps a file. @returns the files that it names */
 async function namesIn(url, cache) {
   if (seen.has(url)) return []
   const response = (await cache.match(url)) ?? (await fetched(url, cache))
   seen.add(url)
-  if (!url.endsWith('.js') || COMMON.test(url)) return []
-  const text = await response.text()
-  const names = Array.from(
-    text.matchAll(NAMES),
-    ([, name]) => new URL(name, name.startsWith('assets/') ? self.registration.scope : url).href,
-  )
+  if (!(url.endsWith('.js') || isPage(url)) || COMMON.test(url)) return []
+  const names = namedIn(await response.text(), url)
   // a page has another script for those who come to it by a link
   return url.endsWith('.lean.js') ? [...names, url.replace('.lean.js', '.js')] : names
 }
@@ -88,5 +94,44 @@ self.addEventListener('fetch', event => {
   if (request.method === 'GET' && new URL(request.url).origin === self.location.origin) event.respondWith(answer(event))
 })
 
-// what a page loaded before this worker controlled it
-self.addEventListener('message', event => event.waitUntil(keepLater(event.data)))
+/** Where it is noted of which version alone files are kept. */
+const TIDIED = new URL('tidied', self.registration.scope).href
+
+/** Deletes the files that the newest version does not have, unless a tab may need them. @param version that of the page that asks */
+async function tidy(version) {
+  const cache = await caches.open(CACHE)
+  if ((await (await cache.match(TIDIED))?.text()) === version) return
+  const response = await fetch(new URL('files.json', self.registration.scope), { cache: 'no-store' })
+  if (!response.ok) return
+  const newest = await response.json()
+  // each page holds a lock with its version
+  const { held } = await self.navigator.locks.query()
+  const versions = held.map(({ name }) => name).filter(name => name.startsWith(`${CACHE} `))
+  const tabs = await self.clients.matchAll({ type: 'window', includeUncontrolled: true })
+  if (versions.some(name => name !== `${CACHE} ${newest.version}`) || versions.length < tabs.length) return
+  const files = new Set(newest.files.map(name => new URL(name, self.registration.scope).href))
+  const isOld = url => url.includes('/assets/') && !files.has(url)
+  const kept = (await cache.keys()).map(({ url }) => url)
+  const renewed = []
+  for (const url of kept.filter(isPage)) {
+    const text = await (await cache.match(url)).text()
+    if (!namedIn(text, url).some(isOld)) continue
+    // the page as it is now; it cannot be opened as it was, without what it loads
+    const response = await fetched(url, cache).catch(() => undefined)
+    if (response?.ok) renewed.push(url)
+    else await cache.delete(url)
+    seen.delete(url)
+  }
+  for (const url of kept.filter(isOld)) {
+    await cache.delete(url)
+    seen.delete(url)
+  }
+  await cache.put(TIDIED, new Response(newest.version))
+  await keepLater(renewed)
+}
+
+self.addEventListener('message', event => {
+  const { loaded, version } = event.data
+  // what a page loaded before this worker controlled it; or its version
+  event.waitUntil(loaded ? keepLater(loaded) : tidy(version))
+})

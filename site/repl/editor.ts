@@ -37,6 +37,8 @@ export interface EditorOptions {
   readonly label: string
   /** id of the element that says which keys there are */
   readonly describedBy: string
+  /** whether the source is known to have no mistakes, so that TypeScript looks at it only when it is changed */
+  readonly isChecked?: boolean
   onChange(source: string): void
   onRun(): void
   onProblems(problems: readonly Problem[]): void
@@ -124,7 +126,7 @@ const kinds: Readonly<Record<string, string>> = {
   module: 'namespace',
 }
 
-function language({ path: file, files, onProblems }: EditorOptions) {
+function language({ path: file, files, source: given, isChecked, onProblems }: EditorOptions) {
   const filesWith = (source: string): Files => ({ ...files(), [file]: source })
   const complete = async (context: CompletionContext) => {
     const word = context.matchBefore(/[\w$]*/)
@@ -149,6 +151,10 @@ function language({ path: file, files, onProblems }: EditorOptions) {
   }
   const problems = async (view: EditorView): Promise<Diagnostic[]> => {
     const source = view.state.doc.toString()
+    if (isChecked && source === given) {
+      onProblems([])
+      return []
+    }
     const found = await ask('problems', file, filesWith(source))
     if (view.state.doc.toString() !== source) return []
     onProblems(found)

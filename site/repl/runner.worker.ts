@@ -6,6 +6,9 @@ import type { Failure, Item, Level, Part, RunReport, RunRequest } from './protoc
 import { isDisplayable, partOf, shown } from './show.ts'
 import { LAST, strip } from './transform.ts'
 
+// the place in the program is below the calls in the library, which can be more than ten
+Error.stackTraceLimit = 100
+
 const post = (report: RunReport) => postMessage(report)
 
 // ── output, in order; a program that prints without end does not drown the page ──
@@ -182,6 +185,16 @@ async function runTests(): Promise<void> {
 
 /** A check that is not satisfied. */
 class NotYet extends Error {}
+
+/** Why a check could not be done, in words for who wrote the program. */
+function obstacleOf({ name, message }: Error): string {
+  const [, missing] = (name === 'ReferenceError' && /^(\S+) is not defined$/.exec(message)) || []
+  if (missing !== undefined)
+    return `the check looks at ${missing}, which the program does not have any more. Keep the names of the task; “Put back” brings them back`
+  if (name === 'TypeError')
+    return `the check cannot use what the program made (${message}): is something of another kind than in the task, such as a list instead of a tensor?`
+  return `the check failed: ${message}`
+}
 Object.assign(globalThis, {
   expect(condition: unknown, hint: string) {
     if (!condition) throw new NotYet(hint)
@@ -232,7 +245,7 @@ async function run({ files, folder, check }: RunRequest): Promise<void> {
   } catch (error) {
     const isInCheck = check !== undefined && (modules?.placeOf(error)?.line ?? 0) > lines
     if (error instanceof NotYet) post({ kind: 'checked', hint: error.message })
-    else if (isInCheck) post({ kind: 'checked', hint: `the check failed: ${(error as Error).message}` })
+    else if (isInCheck) post({ kind: 'checked', hint: obstacleOf(error as Error) })
     else fail(error)
   }
   while (displays.size > 0) await Promise.all(displays)

@@ -3,15 +3,12 @@
 
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
-import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import type { AxeResults } from 'axe-core'
-import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
-import { dist, isBuilt, isLong, open, serve } from './site.ts'
+import type { Page } from 'playwright-core'
+import { dist, isLong, skip, visit } from './site.ts'
 
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** What axe finds in a page, of the colours in both schemes: the rule, what is wrong, and the first element. */
@@ -36,7 +33,9 @@ async function violationsOf(page: Page): Promise<string[]> {
         'label-content-name-mismatch': { enabled: false },
         'scrollable-region-focusable': { enabled: false },
       }
-      return axe.run(isDark ? { runOnly: ['color-contrast', 'link-in-text-block'] } : { rules })
+      // what passes is not described, which takes most of the time of a long page
+      const resultTypes = ['violations']
+      return axe.run({ resultTypes, ...(isDark ? { runOnly: ['color-contrast', 'link-in-text-block'] } : { rules }) })
     }, colorScheme === 'dark')
     for (const { id, nodes } of violations) {
       const [{ target, failureSummary = '' }] = nodes
@@ -74,27 +73,19 @@ async function settled(page: Page, name: string): Promise<void> {
 }
 
 describe('every page', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
+  const site = visit()
   let names: string[]
   before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
     const all = (await readdir(dist, { recursive: true })).filter(name => name.endsWith('.html'))
     for (const name of some) assert.ok(all.includes(name), `there is no page ${name}`)
     names = isLong ? all.sort() : some
   })
-  after(async () => {
-    await browser.close()
-    server.close()
-  })
 
   test('has no mistake that axe knows', async () => {
     const found: string[] = []
-    const { page, close } = await open(browser, `${url}learn/`)
+    const { page, close } = await site.open('learn/')
     for (const name of names) {
-      await page.goto(url + name)
+      await page.goto(site.url + name)
       await settled(page, name)
       found.push(...(await violationsOf(page)).map(each => `${name}, ${each}`))
     }
@@ -104,9 +95,9 @@ describe('every page', { skip }, () => {
 
   test('has none when programs have run, and in a narrow window', async () => {
     const found: string[] = []
-    const { page, close } = await open(browser, `${url}learn/`, { width: 390, height: 844 })
+    const { page, close } = await site.open('learn/', { width: 390, height: 844 })
     for (const name of ['learn/tensor.html', 'learn/gradient.html']) {
-      await page.goto(url + name)
+      await page.goto(site.url + name)
       await settled(page, name)
       for (let i = 0; (await page.locator('.program .actions button.run:visible').count()) > 0; i++) {
         await page.locator('.program .actions button.run:visible').first().click()

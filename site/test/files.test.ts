@@ -1,26 +1,12 @@
 // Programs of several files in the editor, and what cocagrad/notebook shows there, in the built site.
 
 import assert from 'node:assert/strict'
-import type { Server } from 'node:http'
-import { after, before, describe, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
-import { isBuilt, open, serve } from './site.ts'
-
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { skip, visit } from './site.ts'
 
 describe('a program of several files', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
-  before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
-  })
-  after(async () => {
-    await browser.close()
-    server.close()
-  })
+  const site = visit()
   const status = (page: Page) => page.locator('.repl .status')
   const replace = async (page: Page, name: string, code: string) => {
     await page.getByRole('textbox', { name, exact: true }).click()
@@ -29,7 +15,7 @@ describe('a program of several files', { skip }, () => {
   }
 
   test('has a tab for each, runs as one, and an error is shown in its file', async () => {
-    const { page, errors, close } = await open(browser, `${url}repl.html`)
+    const { page, errors, close } = await site.open('repl.html')
     await page.getByLabel('Start from').selectOption('grad-cam')
     const tabs = page.getByRole('tablist', { name: 'Files' }).getByRole('tab')
     assert.deepEqual(
@@ -79,14 +65,14 @@ describe('a program of several files', { skip }, () => {
     const { hash } = new URL(page.url())
     assert.deepEqual(errors, [])
     await close()
-    const other = await open(browser, `${url}repl.html${hash}`)
+    const other = await site.open(`repl.html${hash}`)
     await other.page.getByText('This program came with the link').waitFor()
     assert.equal(await other.page.getByRole('tab').count(), 3)
     await other.close()
   })
 
   test('that needs Node says so, and cannot be run', async () => {
-    const { page, errors, close } = await open(browser, `${url}repl.html`)
+    const { page, errors, close } = await site.open('repl.html')
     await page.getByLabel('Start from').selectOption('workers/train')
     await page.getByText('Runs in Node: it starts worker threads').waitFor()
     assert.equal(await page.getByRole('button', { name: 'Run', exact: true }).count(), 0)
@@ -97,7 +83,7 @@ describe('a program of several files', { skip }, () => {
   })
 
   test('shows plots, pictures, graphs and progress in place', async () => {
-    const { page, errors, close } = await open(browser, `${url}repl.html`)
+    const { page, errors, close } = await site.open('repl.html')
     await page.getByRole('textbox', { name: 'Program' }).waitFor()
     await replace(
       page,

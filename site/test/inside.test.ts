@@ -1,43 +1,23 @@
 // The pages that look inside, as a person uses them: a tape, masks and poolers, kernels.
 
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
-import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
-import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
-import { dist, isBuilt, isLong, open, serve } from './site.ts'
-
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { isLong, scriptBytes, skip, visit } from './site.ts'
 
 describe('the pages that look inside', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
-  before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
-  })
-  after(async () => {
-    await browser.close()
-    server.close()
-  })
+  const site = visit()
 
   const opened = async (path: string, size?: { width: number; height: number }) => {
-    const opening = await open(browser, `${url}${path}`, size)
+    const opening = await site.open(path, size)
     opening.page.setDefaultTimeout(60_000)
     return opening
   }
 
   for (const name of ['tape', 'attention', 'kernels'])
     test(`${name} loads at most 100 KB of script before something runs, and fits a narrow screen`, async () => {
-      const html = await readFile(join(dist, `${name}.html`), 'utf8')
-      const files = new Set(Array.from(html.matchAll(/(?:src|href)="[^"]*\/(assets\/[^"]+\.js)"/g), ([, file]) => file))
-      const sizes = await Promise.all([...files].map(async file => gzipSync(await readFile(join(dist, file))).length))
-      assert.ok(files.size > 0)
-      assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 100 * 1024, `${sizes}`)
+      const bytes = await scriptBytes(`${name}.html`)
+      assert.ok(bytes > 0 && bytes <= 100 * 1024, `${bytes}`)
 
       const { page, errors, close } = await opened(`${name}.html`, { width: 390, height: 844 })
       await page.getByRole('heading', { level: 2 }).first().waitFor()
@@ -307,11 +287,11 @@ describe('the pages that look inside', { skip }, () => {
 
     test('a framework that fails says so in its row, and the next one runs', async () => {
       // without a service worker, which answers before the test does
-      const context = await browser.newContext({ serviceWorkers: 'block' })
+      const context = await site.browser.newContext({ serviceWorkers: 'block' })
       await context.route('**/assets/cocagrad-*.js', route => route.abort())
       const page = await context.newPage()
       page.setDefaultTimeout(120_000)
-      await page.goto(`${url}kernels.html`)
+      await page.goto(`${site.url}kernels.html`)
       await page.getByLabel('jax-js, wasm').uncheck()
       await page.getByRole('button', { name: 'Run the steps' }).click()
       await page.getByRole('button', { name: 'Run the steps' }).waitFor()

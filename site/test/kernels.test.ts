@@ -6,13 +6,11 @@ import { test } from 'node:test'
 import { tsImport } from 'tsx/esm/api'
 import documents from '../kernels/documents.data.ts'
 import type * as every from './every-operation.ts'
-import { isBuilt } from './site.ts'
-
-// the documents of the operations are written with the site
-const skip = isBuilt ? false : 'the site is not built: npm run site'
+import { notBuilt } from './site.ts'
 
 test('every operation runs with the tensors of the page, its gradients too, and says what it is', {
-  skip,
+  // the documents of the operations are written with the site
+  skip: notBuilt,
 }, async () => {
   const documented = documents.load()
   // with the site's paths, by which the page imports the library

@@ -1,33 +1,17 @@
 // The playground as a person uses it, in the built site on a host that sets no headers.
 
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
-import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
-import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
-import { dist, isBuilt, open, serve, tasksOf } from './site.ts'
-
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { scriptBytes, skip, tasksOf, visit } from './site.ts'
 
 describe('the playground', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
-  before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
-  })
-  after(async () => {
-    await browser.close()
-    server.close()
-  })
+  // as on a host that sets no headers
+  const site = visit({ plain: true })
 
   /** Opens the page in a context of its own until the trained model is there. */
   async function opened(size?: { width: number; height: number }) {
-    const opening = await open(browser, url, size)
+    const opening = await site.open('', size)
     await opening.page.getByText('A trained contrastive captioner').waitFor()
     await opening.page.getByRole('heading', { name: 'Word by word' }).waitFor()
     return opening
@@ -43,15 +27,12 @@ describe('the playground', { skip }, () => {
     )
 
   test('loads at most 100 KB of script before something runs', async () => {
-    const html = await readFile(join(dist, 'index.html'), 'utf8')
-    const files = new Set(Array.from(html.matchAll(/(?:src|href)="[^"]*\/(assets\/[^"]+\.js)"/g), ([, file]) => file))
-    const sizes = await Promise.all([...files].map(async file => gzipSync(await readFile(join(dist, file))).length))
-    assert.ok(files.size > 0)
-    assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 100 * 1024, `${sizes}`)
+    const bytes = await scriptBytes('index.html')
+    assert.ok(bytes > 0 && bytes <= 100 * 1024, `${bytes}`)
   })
 
   test('begins with a model that learns, on a first visit', async () => {
-    const { page, errors, close } = await open(browser, url, { motion: true })
+    const { page, errors, close } = await site.open('', { motion: true })
     const start = performance.now()
     await until(page, 20)
     await page
@@ -98,13 +79,13 @@ describe('the playground', { skip }, () => {
   test('trains with threads on a host that sets no headers, and the page stays responsive', async () => {
     const { page, errors, close } = await opened()
     assert.ok(await page.evaluate(() => globalThis.crossOriginIsolated))
-    await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] })
+    await site.browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] })
     await page.getByRole('button', { name: 'Train one from scratch' }).click()
     await until(page, 300)
     const chart = page.getByRole('img', { name: /Losses by step/ })
     const captioning = Number(/captioning loss ([\d.]+)/.exec((await chart.getAttribute('aria-label')) ?? '')?.[1])
     assert.ok(captioning < 1, `${captioning}: the loss of a random model is above 3`)
-    const tasks = tasksOf(await browser.stopTracing())
+    const tasks = tasksOf(await site.browser.stopTracing())
     assert.ok(tasks.length > 100)
     assert.ok(Math.max(...tasks) <= 50, `a task of the main thread took ${Math.max(...tasks)} ms`)
 

@@ -3,19 +3,15 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
 import { join, posix } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import type { Browser } from 'playwright-core'
 import ts from 'typescript'
 import { exportsOf, files, resolved } from '../../scripts/public-names.ts'
-import { launch, missing } from '../../test/browser/chromium.ts'
-import { dist, isBuilt, open, serve } from './site.ts'
+import { missing } from '../../test/browser/chromium.ts'
+import { dist, notBuilt, visit } from './site.ts'
 
 const NAMESPACE = ts.SymbolFlags.Module
-
-const skip = isBuilt ? false : 'the site is not built: npm run site'
 
 /** The built pages of the reference, by their paths below it. */
 const pages = async () => {
@@ -28,7 +24,7 @@ const pages = async () => {
 }
 const idsOf = (html: string) => new Set(Array.from(html.matchAll(/ id="([^"]+)"/g), ([, id]) => id))
 
-describe('the reference', { skip }, () => {
+describe('the reference', { skip: notBuilt }, () => {
   test('has a place for every public name', async () => {
     const names = JSON.parse(await readFile(join(import.meta.dirname, '../reference/names.json'), 'utf8')) as Record<
       string,
@@ -69,20 +65,10 @@ describe('the reference', { skip }, () => {
   })
 
   describe('in a browser', { skip: missing }, () => {
-    let browser: Browser
-    let server: Server
-    let url: string
-    before(async () => {
-      browser = await launch()
-      ;({ url, server } = await serve())
-    })
-    after(async () => {
-      await browser.close()
-      server.close()
-    })
+    const site = visit()
 
     test('finds sections by what they are about, and names that begin with a common word', async () => {
-      const { page, errors, close } = await open(browser, `${url}reference/index.html`)
+      const { page, errors, close } = await site.open('reference/index.html')
       await page.getByRole('button', { name: 'Search' }).click()
       const found = page.getByRole('option')
       for (const [text, name] of [
@@ -100,7 +86,7 @@ describe('the reference', { skip }, () => {
 
     for (const width of [390, 820, 1280])
       test(`finds a name by search, and shows it ${width} pixels wide`, async () => {
-        const { page, errors, close } = await open(browser, `${url}reference/index.html`, { width })
+        const { page, errors, close } = await site.open('reference/index.html', { width })
         // the page loads once more when its service worker is there
         await page.waitForFunction('crossOriginIsolated')
         await page.getByRole('button', { name: 'Search' }).click()

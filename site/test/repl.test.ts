@@ -2,18 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
-import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
+import { before, describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
 import { type Kind, kindOf, needsNode, programsOf } from '../repl/programs.ts'
 import { type Programs, serviceFor, type Types } from '../repl/service.ts'
 import { linked, ProgramError, strip } from '../repl/transform.ts'
-import { dist, isBuilt, isLong, open, serve } from './site.ts'
+import { dist, isLong, notBuilt, type open, scriptBytes, skip, visit } from './site.ts'
 
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
 const root = join(import.meta.dirname, '../..')
 
 describe('a program without its types', () => {
@@ -66,20 +62,10 @@ describe('a program without its types', () => {
 })
 
 describe('the editor', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
-  before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
-  })
-  after(async () => {
-    await browser.close()
-    server.close()
-  })
+  const site = visit()
 
   async function opened(fragment = '') {
-    const opening = await open(browser, `${url}repl.html${fragment}`)
+    const opening = await site.open(`repl.html${fragment}`)
     await opening.page.getByRole('textbox', { name: 'Program' }).waitFor()
     return opening
   }
@@ -103,10 +89,7 @@ describe('the editor', { skip }, () => {
     const pages = (await readdir(dist, { recursive: true })).filter(name => name.endsWith('.html'))
     assert.ok(pages.length > 20)
     for (const name of pages) {
-      const html = await readFile(join(dist, name), 'utf8')
-      const files = new Set(Array.from(html.matchAll(/(?:src|href)="[^"]*\/(assets\/[^"]+\.js)"/g), ([, file]) => file))
-      const sizes = await Promise.all([...files].map(async file => gzipSync(await readFile(join(dist, file))).length))
-      const total = sizes.reduce((sum, size) => sum + size, 0)
+      const total = await scriptBytes(name)
       assert.ok(total <= 100 * 1024, `${name}: ${total} bytes`)
     }
   })
@@ -296,7 +279,7 @@ async function pages() {
 
 const typesFile = join(import.meta.dirname, '../repl/generated/types.json')
 
-test('the editor finds no mistake in the programs of the pages', { skip: isBuilt ? false : 'not built' }, async () => {
+test('the editor finds no mistake in the programs of the pages', { skip: notBuilt }, async () => {
   const types = JSON.parse(await readFile(typesFile, 'utf8')) as Types
   const programs: Programs = new Map()
   for (const { file } of await pages())
@@ -314,20 +297,10 @@ test('the editor finds no mistake in the programs of the pages', { skip: isBuilt
 })
 
 describe('the programs of the pages', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
+  const site = visit()
   let opening: Awaited<ReturnType<typeof open>>
   before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
-    opening = await open(browser, `${url}repl.html`)
-    // the first visit loads the page a second time
-    await opening.page.waitForFunction(() => globalThis.crossOriginIsolated)
-  })
-  after(async () => {
-    await browser.close()
-    server.close()
+    opening = await site.open('repl.html')
   })
 
   // programs of the guides run in test/docs too: without COCAGRAD_TESTS=long, of each guide only the first runs here
@@ -339,7 +312,7 @@ describe('the programs of the pages', { skip }, () => {
       const all = programsOf(await readFile(join(root, file), 'utf8')).filter(({ code }) => !needsNode(code))
       const programs = isLong || !file.startsWith('docs/') ? all : all.slice(0, 1)
       if (programs.length === 0) continue
-      await page.goto(url + address)
+      await page.goto(site.url + address)
       await page.waitForSelector('.program')
       await page.waitForFunction(() => '__vue_app__' in (document.querySelector('#app') ?? {}))
       await page.evaluate(() => {

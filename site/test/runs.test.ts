@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { effectScope } from 'vue'
 import { demoData, demoRun } from '../../src/demo/config.ts'
 import { shapesExample, unpackTar, writeShapes } from '../../src/entries/data.ts'
@@ -19,12 +18,9 @@ import {
   train,
 } from '../../src/entries/train.ts'
 import { fromData, scope } from '../../src/index.ts'
-import { launch, missing } from '../../test/browser/chromium.ts'
 import { defaults, type Report } from '../playground/protocol.ts'
 import { useRun } from '../playground/useRun.ts'
-import { isBuilt, open, serve } from './site.ts'
-
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+import { skip, visit } from './site.ts'
 
 /** Length of the runs of these tests. */
 const STEPS = 40
@@ -58,24 +54,16 @@ test('an end that is reported while a run goes back is of the steps before, and 
 })
 
 describe('the runs of the playground', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
+  const site = visit()
   let folder: string
   before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
     folder = await mkdtemp(join(tmpdir(), 'cocagrad-runs-'))
   })
-  after(async () => {
-    await browser.close()
-    server.close()
-    await rm(folder, { recursive: true, force: true })
-  })
+  after(() => rm(folder, { recursive: true, force: true }))
 
   const trainedIsOpen = (page: Page) => page.getByText('A trained contrastive captioner').waitFor()
   async function opened() {
-    const opening = await open(browser, url)
+    const opening = await site.open()
     await trainedIsOpen(opening.page)
     return opening
   }
@@ -211,7 +199,7 @@ describe('the runs of the playground', { skip }, () => {
 
     // a second tab cannot train the same run
     const other = await page.context().newPage()
-    await other.goto(url)
+    await other.goto(site.url)
     await other.getByRole('button', { name: 'Open it' }).click()
     await other.getByText(/Failed: .*open in another tab/).waitFor()
     await other.close()
@@ -299,7 +287,7 @@ describe('the runs of the playground', { skip }, () => {
   test('trains on when the browser has no space left, and says so', async () => {
     const { page, close } = await opened()
     const session = await page.context().newCDPSession(page)
-    await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(url).origin, quotaSize: 200_000 })
+    await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(site.url).origin, quotaSize: 200_000 })
     await start(page)
     await page.getByText(/is not kept: .*no space left/).waitFor()
     await until(page, 10)

@@ -1,13 +1,11 @@
 // The views into the model of the playground, in the built site; and what they are computed with.
 
 import assert from 'node:assert/strict'
-import type { Server } from 'node:http'
-import { after, before, describe, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
 import { matcherOf } from '../playground/paths.ts'
 import { Plane } from '../playground/plane.ts'
-import { isBuilt, open, serve, tasksOf } from './site.ts'
+import { skip, tasksOf, visit } from './site.ts'
 
 test('a star stands for one part of a path, two for any number', () => {
   const fits = (pattern: string, path: string) => matcherOf(pattern)(path)
@@ -59,23 +57,11 @@ test('a map moves no farther than its points, where the order and the signs of t
   assert.ok(jump > 0.5, `${jump}`)
 })
 
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
-
 describe('the views of the playground', { skip }, () => {
-  let browser: Browser
-  let server: Server
-  let url: string
-  before(async () => {
-    browser = await launch()
-    ;({ url, server } = await serve())
-  })
-  after(async () => {
-    await browser.close()
-    server.close()
-  })
+  const site = visit()
 
   async function opened() {
-    const opening = await open(browser, url)
+    const opening = await site.open()
     await opening.page.getByRole('heading', { name: 'Word by word' }).waitFor()
     return opening
   }
@@ -178,7 +164,7 @@ describe('the views of the playground', { skip }, () => {
       .getByText(/^a (small|large) /)
       .first()
       .waitFor()
-    await browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] })
+    await site.browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] })
     await page.getByRole('button', { name: 'Train one from scratch' }).click()
     const stepsOf = (text: string) => Number(/step (\d+)/i.exec(text)?.[1] ?? -1)
     const seen = new Set<number>()
@@ -187,7 +173,7 @@ describe('the views of the playground', { skip }, () => {
       if ((await caption.count()) > 0) seen.add(stepsOf((await caption.first().textContent()) ?? ''))
       await page.waitForTimeout(150)
     }
-    const tasks = tasksOf(await browser.stopTracing())
+    const tasks = tasksOf(await site.browser.stopTracing())
     assert.ok(seen.size >= 4, `views of ${seen.size} different steps`)
     assert.ok(tasks.length > 100)
     assert.ok(Math.max(...tasks) <= 50, `a task of the main thread took ${Math.max(...tasks)} ms`)

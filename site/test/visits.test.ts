@@ -3,10 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
-import { launch, missing } from '../../test/browser/chromium.ts'
-import { isBuilt, isLong, open, serve } from './site.ts'
-
-const skip = missing || (isBuilt ? false : 'the site is not built: npm run site')
+import { launch } from '../../test/browser/chromium.ts'
+import { isLong, open, serve, skip } from './site.ts'
 
 /** What each page shows by itself, and what it does then, with files that it has not loaded before. */
 const pages: readonly { readonly path: string; shows(page: Page): Promise<void>; does?(page: Page): Promise<void> }[] =
@@ -101,7 +99,7 @@ describe('visits', { skip }, () => {
     const sent = new Promise<void>(resolve => {
       send = resolve
     })
-    const { url, server } = await serve(path => (path === 'service-worker.js' ? sent : undefined))
+    const { url, server } = await serve({ wait: path => (path === 'service-worker.js' ? sent : undefined) })
     const context = await browser.newContext()
     const page = await context.newPage()
     page.setDefaultTimeout(60_000)
@@ -128,9 +126,11 @@ describe('visits', { skip }, () => {
 
   test('a page that was not touched is loaded again once, and takes no clicks until it is there', async () => {
     let count = 0
-    const { url, server } = await serve(path => {
-      if (path === '') count++
-      return undefined
+    const { url, server } = await serve({
+      wait(path) {
+        if (path === '') count++
+        return undefined
+      },
     })
     const context = await browser.newContext()
     const page = await context.newPage()

@@ -53,7 +53,7 @@ export function launch(more: readonly string[] = []): Promise<Browser> {
 }
 
 /** What a server says to have a page cross-origin isolated, which threads need. */
-const isolation = {
+export const isolation = {
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-embedder-policy': 'require-corp',
 }

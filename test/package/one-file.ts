@@ -8,15 +8,12 @@ import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import type { Browser } from 'playwright-core'
-import { launch, missing, root } from '../browser/chromium.ts'
+import { isolation, launch, missing, root } from '../browser/chromium.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { oneFiles, training } from './programs.ts'
 import type { Project } from './project.ts'
 
 const [withGpu, withoutGpu] = oneFiles.map(path => basename(path))
-
-/** Headers with which a page has threads. */
-const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
 /** The page: what it imports by name comes from an address. */
 const pageOf = (file: string, program: string) => `<!doctype html>

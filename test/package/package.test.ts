@@ -8,6 +8,7 @@ import { hover } from './hover.ts'
 import { notebookRuns } from './notebooks.ts'
 import { oneFile } from './one-file.ts'
 import { installedProject } from './project.ts'
+import { recipes } from './recipes.ts'
 import { types } from './types.ts'
 
 const project = await installedProject()
@@ -18,5 +19,6 @@ hosts(project)
 types(project)
 hover(project)
 oneFile(project)
+recipes(project)
 notebookRuns(project)
 bundles(project)

@@ -11,6 +11,7 @@ import { root } from '../browser/chromium.ts'
 export const run = promisify(execFile)
 
 export interface Manifest {
+  readonly version: string
   readonly bin: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, string>>
