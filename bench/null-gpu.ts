@@ -57,6 +57,8 @@ export class Counter {
   counts: Counts = none()
   /** the text of every shader module, in order */
   readonly shaders: string[] = []
+  /** called at every kernel call */
+  onDispatch: (() => void) | undefined
   readonly #restore: (() => void)[] = []
 
   constructor() {
@@ -110,6 +112,7 @@ export class Counter {
     })
     this.#on('GPUComputePassEncoder', 'dispatchWorkgroups', (_, __, pass) => {
       this.counts.dispatches++
+      this.onDispatch?.()
       const ranges = new Map([...(bound.get(pass)?.values() ?? [])].flatMap(group => [...group]))
       for (const bytes of ranges.values()) this.counts.kernelBytes += bytes
     })

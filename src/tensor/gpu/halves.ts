@@ -2,12 +2,12 @@
 // their bits: WGSL's own conversion (pack2x16float) may round either way and has no result beyond 65504, and the feature
 // shader-f16 is not on every adapter. So the bits are the same on all of them.
 //
-// BLOCK neighbours share an exponent E, that of the largest finite one, and are
-// - float16 whose exponents count from E: ±2^(E−28) … ±2^(E+1) with 11 bits, below that multiples of 2^(E−38), so that the error is at
-//   most 2^-11 of the number or 2^-39 of the largest one;
+// BLOCK neighbours share an exponent E, that of the largest finite one, 2^E to 2^(E+1), and are
+// - float16 whose exponents count from E instead of 15: 11 bits from 2^(E−29) on and multiples of 2^(E−39) below, so that the error is
+//   at most 2^-11 of the number or 2^-40 of the largest one;
 // - bfloat16, where the largest one is 65536 or more: 8 bits and the range of float32, so that one large number, such as that of a
-//   mask, leaves its neighbours as they are; the error is at most 2^-9 of the number.
-// Infinity and NaN stay, and numbers below 2^-126 become 0.
+//   mask, leaves its neighbours as they are; the error is at most 2^-8 of the number.
+// Infinity and NaN stay, numbers below 2^-126 become 0, and rounding again changes nothing.
 
 import { type Handle, type Runtime, wholeOf } from './runtime.ts'
 import { inRows, type Shader, shader } from './shader.ts'
@@ -46,9 +46,10 @@ fn packed(x : u32, e : u32) -> u32 {
     return sign | infinity | select(0u, 0x40u, magnitude > 0x7f800000u);
   }
   if (isWide) { return sign | min(rounded(magnitude, 16u), 0x7f7fu); }
-  let f = i32(own) - i32(e) + 29;
+  let f = i32(own) - i32(e) + 30;
   let mantissa = x & 0x7fffffu;
-  if (f > 0) { return sign | rounded((u32(f) << 23u) | mantissa, 13u); }
+  // the shared exponent stays that of the largest one
+  if (f > 0) { return sign | min(rounded((u32(f) << 23u) | mantissa, 13u), 0x7bffu); }
   if (f < -10) { return sign; }
   return sign | rounded(mantissa | 0x800000u, u32(14 - f));
 }`,
@@ -81,7 +82,7 @@ fn unpacked(h : u32, e : u32) -> u32 {
   let f = (h >> 10u) & 31u;
   let m = h & 1023u;
   if (f == 31u) { return sign | 0x7f800000u | (m << 13u); }
-  let first = i32(e) - 29;
+  let first = i32(e) - 30;
   if (f > 0u) { return sign | (u32(i32(f) + first) << 23u) | (m << 13u); }
   if (m == 0u) { return sign; }
   let top = firstLeadingBit(m);

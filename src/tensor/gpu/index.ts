@@ -107,7 +107,10 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
     set activations(asked) {
       checkActivations(asked)
       if (asked === 'float16' && !engine.shaders)
-        throw new DeviceError(`gpu: activations: 'float16' needs webgpu; ${engine.backend} keeps them in float32`, 'gpu')
+        throw new DeviceError(
+          `gpu: activations: 'float16' needs webgpu; ${engine.backend} keeps them in float32`,
+          'gpu',
+        )
       activations = asked
     },
     memory: runtime.memory,
