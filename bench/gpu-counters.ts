@@ -7,7 +7,8 @@
 //     npm run -s bench:gpu-counters -- --size tiny --activations float16
 //
 // `peakBytes`, `heldBytes` and `betweenBytes` are bytes of tensors, as the device counts them, of cocagrad only: in use at the highest
-// point of a step, held for the backward pass when it begins, and there between steps.
+// point of a step, held for the backward pass when it begins, and there between steps. `bufferBytes` are those of all
+// buffers, with what a pool holds and what is lost by rounding sizes up.
 
 import { parseArgs } from 'node:util'
 import { type ActivationDType, device, lossAndGradients, scope } from '../src/index.ts'
@@ -95,6 +96,7 @@ counter.onDispatch = () => {
 }
 await step()
 const { pipelines: newPipelines, ...steady } = counter.take()
+const { bufferBytes } = counter
 counter.stop()
 const heldBytes = memory.held()
 
@@ -114,6 +116,7 @@ const result = {
   size,
   batch,
   ...steady,
+  bufferBytes,
   ...(peer === 'cocagrad' ? { betweenBytes: memory.inUse(), peakBytes, heldBytes } : {}),
   ms: median(times),
   minMs: Math.min(...times),
