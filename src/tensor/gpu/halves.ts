@@ -9,8 +9,22 @@
 //   mask, leaves its neighbours as they are; the error is at most 2^-8 of the number.
 // Infinity and NaN stay, numbers below 2^-126 become 0, and rounding again changes nothing.
 
-import { type Handle, type Runtime, wholeOf } from './runtime.ts'
+import type { Handle, Strided } from './handle.ts'
 import { inRows, type Shader, shader } from './shader.ts'
+
+/** What runs the shaders: a runtime. */
+interface Runtime {
+  shade(call: {
+    readonly name: string
+    readonly shader: Shader
+    readonly inputs: readonly Strided[]
+    readonly integers: readonly number[]
+    readonly length: number
+    readonly groups: readonly [number, number, number]
+  }): Handle
+}
+
+const wholeOf = (handle: Handle): Strided => ({ handle, shape: [handle.length], strides: [1], offset: 0 })
 
 /** The number of elements that share an exponent: two for each thread of a workgroup. */
 const BLOCK = 512
