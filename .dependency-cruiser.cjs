@@ -11,6 +11,8 @@ const inside = [
   '^src/tensor/(arguments|kinds|options|given|first-few|warn|host|demand)\\.ts$',
   // printing of values, and ownership of memory
   '^src/tensor/(display|html|context|scope)\\.ts$',
+  // whether a device packs activations, for the forward of modules
+  '^src/tensor/devices\\.ts$',
   // parameters without values, and what a count of memory restores
   '^src/tensor/(create|stand-ins)\\.ts$',
   // parts that are used without the rest of tensor

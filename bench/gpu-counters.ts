@@ -4,9 +4,14 @@
 //
 //     npm run -s bench:gpu-counters -- --size tiny
 //     npm run -s bench:gpu-counters -- --size tiny --peer tfjs
+//     npm run -s bench:gpu-counters -- --size tiny --activations float16
+//
+// `peakBytes`, `heldBytes` and `betweenBytes` are bytes of tensors, as the device counts them, of cocagrad only: in use at the highest
+// point of a step, held for the backward pass when it begins, and there between steps. `bufferBytes` are those of all
+// buffers, with what a pool holds and what is lost by rounding sizes up.
 
 import { parseArgs } from 'node:util'
-import { device } from '../src/index.ts'
+import { type ActivationDType, device, lossAndGradients, scope } from '../src/index.ts'
 import { sizes, trainingStep, warmups } from './model.ts'
 import { Counter, useNullGpu } from './null-gpu.ts'
 import { median } from './peers/timing.ts'
@@ -17,6 +22,7 @@ const { values: flags } = parseArgs({
     size: { type: 'string', default: 'tiny' },
     batch: { type: 'string' },
     peer: { type: 'string', default: 'cocagrad' },
+    activations: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -25,11 +31,28 @@ const { size } = flags
 const batch = flags.batch === undefined ? sizes[size].batch : Number(flags.batch)
 if (!Number.isInteger(batch) || batch < 1) throw new RangeError(`--batch ${flags.batch}: must be a positive integer`)
 
+/** The bytes of the device's tensors: those in use now, and those that a forward pass makes and that its tape keeps. */
+const memory = { inUse: (): number => 0, held: (): number => 0 }
+
 /** The step of each framework on WebGPU; the others need not be installed. */
 const steps: Readonly<Record<string, () => Promise<() => Promise<number>>>> = {
   async cocagrad() {
-    await device.use('gpu')
-    return trainingStep({ ...sizes[size], batch }).step
+    await device.use('gpu', { activations: flags.activations as ActivationDType | undefined })
+    const { model, images, ids, step } = trainingStep({ ...sizes[size], batch })
+    memory.inUse = () => device.get().memory().bytes
+    memory.held = () => {
+      const before = memory.inUse()
+      return scope(() => {
+        let held = 0
+        lossAndGradients(model, () => {
+          const loss = model.loss(images, ids)
+          held = memory.inUse() - before
+          return loss
+        })
+        return held
+      })
+    }
+    return step
   },
   async tfjs() {
     const [{ startTfjs }, { tfjsTraining }] = await Promise.all([
@@ -52,6 +75,8 @@ const steps: Readonly<Record<string, () => Promise<() => Promise<number>>>> = {
 }
 const { peer } = flags
 if (!Object.hasOwn(steps, peer)) throw new RangeError(`--peer ${peer}: must be one of ${Object.keys(steps).join(', ')}`)
+if (peer !== 'cocagrad' && flags.activations !== undefined)
+  throw new RangeError(`--activations is for cocagrad, not for ${peer}`)
 if (peer !== 'cocagrad' && flags.batch !== undefined) throw new RangeError(`--batch is for cocagrad, not for ${peer}`)
 
 useNullGpu()
@@ -65,9 +90,15 @@ const texts = new Set(counter.shaders).size
 // the memory of a step is the same from its third repetition on
 for (let i = 0; i < 3; i++) await step()
 counter.take()
+let peakBytes = 0
+counter.onDispatch = () => {
+  peakBytes = Math.max(peakBytes, memory.inUse())
+}
 await step()
 const { pipelines: newPipelines, ...steady } = counter.take()
+const { bufferBytes } = counter
 counter.stop()
+const heldBytes = memory.held()
 
 const times: number[] = []
 const cpuTimes: number[] = []
@@ -85,6 +116,8 @@ const result = {
   size,
   batch,
   ...steady,
+  bufferBytes,
+  ...(peer === 'cocagrad' ? { betweenBytes: memory.inUse(), peakBytes, heldBytes } : {}),
   ms: median(times),
   minMs: Math.min(...times),
   // of all threads: what is left if other programs use the machine

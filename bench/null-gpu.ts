@@ -57,6 +57,10 @@ export class Counter {
   counts: Counts = none()
   /** the text of every shader module, in order */
   readonly shaders: string[] = []
+  /** bytes of the buffers that were made since the start and not destroyed, without those that a read maps */
+  bufferBytes = 0
+  /** called at every kernel call */
+  onDispatch: (() => void) | undefined
   readonly #restore: (() => void)[] = []
 
   constructor() {
@@ -70,10 +74,20 @@ export class Counter {
       }
     }
     this.#on('GPUDevice', 'createBuffer', ([{ usage, size, mappedAtCreation }]: [GPUBufferDescriptor]) => {
-      if (!(usage & MAP_READ)) this.counts.buffers++
+      if (!(usage & MAP_READ)) {
+        this.counts.buffers++
+        this.bufferBytes += size
+      }
       if (!mappedAtCreation) return
       this.counts.writes++
       this.counts.writtenBytes += size
+    })
+    const destroyed = new WeakSet<object>()
+    this.#on('GPUBuffer', 'destroy', (_, __, buffer) => {
+      const { usage, size } = buffer as GPUBuffer
+      if (usage & MAP_READ || destroyed.has(buffer)) return
+      destroyed.add(buffer)
+      this.bufferBytes -= size
     })
     this.#on('GPUDevice', 'createShaderModule', ([{ code }]: [GPUShaderModuleDescriptor]) => {
       this.shaders.push(code)
@@ -110,6 +124,7 @@ export class Counter {
     })
     this.#on('GPUComputePassEncoder', 'dispatchWorkgroups', (_, __, pass) => {
       this.counts.dispatches++
+      this.onDispatch?.()
       const ranges = new Map([...(bound.get(pass)?.values() ?? [])].flatMap(group => [...group]))
       for (const bytes of ranges.values()) this.counts.kernelBytes += bytes
     })

@@ -1,11 +1,13 @@
 // Memory of a forward pass outside of a tape, where no intermediate value is needed after its last use. `forward` of
 // every module frees what it made, except what can still be reached: its result, what it stored in its arguments (such
 // as a cache) or in its own fields, and what it passed to a function among its arguments. While a tape is recording,
-// nothing is freed, because the tape needs everything.
+// nothing is freed, because the tape needs everything; a device that stores activations in less memory packs then what would be
+// freed otherwise.
 
 import { isRecording } from '../autograd/index.ts'
 import { checkArguments } from '../tensor/arguments.ts'
 import { innermost, type Owner, runIn } from '../tensor/context.ts'
+import { packsActivations } from '../tensor/devices.ts'
 import { type Scope, storagesIn, type Tensor } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
 import { scoped } from '../tensor/scope.ts'
@@ -30,7 +32,7 @@ export function prepareForward(module: object, base: object): void {
 function givingBack(forward: Forward, base: object): Forward {
   const isModule = (item: object) => Object.prototype.isPrototypeOf.call(base, item)
   return function (...args) {
-    if (isRecording()) return forward.apply(this, args)
+    if (isRecording() && !packsActivations()) return forward.apply(this, args)
     const outer = innermost()
     return scoped(
       `forward of ${this.constructor.name}`,
@@ -82,7 +84,10 @@ export function sequence<M>(
   for (const module of modules) {
     const next = step(y, module, index++)
     const isNeeded = y.storage === x.storage || y.storage === next.storage
-    if (!isNeeded && !isRecording() && innermost()?.owns(y.storage)) y.storage.free('the next module of a sequence')
+    if (!isNeeded && innermost()?.owns(y.storage)) {
+      if (isRecording()) y.storage.pack()
+      else y.storage.free('the next module of a sequence')
+    }
     y = next
   }
   return y

@@ -23,7 +23,8 @@ const hooksOf = new WeakMap<Module, Hook[]>()
  * Calls `f` after each `forward` of a module, with its first argument and its result. What `f` returns takes the place of the result, unless
  * it is undefined. Several functions are called in the order in which they were given.
  *
- * While a tape records, the tensors stay; otherwise `keep(output)` keeps one after the `forward` around it has ended.
+ * While a tape records, the tensors stay, rounded where the device packs activations; otherwise `keep(output)` keeps one after the `forward`
+ * around it has ended.
  *
  *     const remove = onForward(model.encoder, (input, output) => console.log(output.shape))
  *     …

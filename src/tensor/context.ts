@@ -19,6 +19,7 @@ export interface Owner {
 export interface Owned {
   owner: readonly Owned[] | null
   free(by: string): void
+  pack(): void
   release(): void
 }
 

@@ -41,6 +41,7 @@ const openOptions = {
   backend: undefined,
   tiles: undefined,
   onCompile: undefined,
+  activations: undefined,
 } satisfies Settings<OpenOptions>
 
 /** The device that each option is about. */
@@ -52,6 +53,7 @@ const owners: Readonly<Record<keyof OpenOptions, DeviceName>> = {
   backend: 'gpu',
   tiles: 'gpu',
   onCompile: 'gpu',
+  activations: 'gpu',
 }
 
 const opened = new Map<DeviceName, Device>([['reference', reference]])
@@ -127,6 +129,7 @@ async function openGpuOnce(options: OpenOptions): Promise<void> {
   if (gpu && !gpu.hasFailed && (options.backend === undefined || options.backend === gpu.backend)) {
     if (options.tiles !== undefined) gpu.tiles = options.tiles
     if (options.onCompile !== undefined) gpu.onCompile = options.onCompile
+    if (options.activations !== undefined) gpu.activations = options.activations
     return
   }
   const { openGpu } = await import('./gpu/index.ts')
@@ -135,6 +138,9 @@ async function openGpuOnce(options: OpenOptions): Promise<void> {
   gpu = fresh
   opened.set('gpu', fresh)
 }
+
+/** Whether a device stores what only a tape keeps in less memory. */
+export const packsActivations = (): boolean => gpu?.activations === 'float16'
 
 /** The devices that store tensors and compute with them: `reference` and `cpu` everywhere, `gpu` if available. */
 export const device = {

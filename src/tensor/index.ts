@@ -23,6 +23,7 @@ export {
   zerosLike,
 } from './create.ts'
 export {
+  type ActivationDType,
   type CompileProgress,
   type CpuOptions,
   type Device,

@@ -82,8 +82,10 @@ export class Scope implements Owner {
     const holder = this.#holder()
     for (const storage of this.#owned) {
       if (!this.owns(storage)) continue
-      if (holder) hand(storage, holder)
-      else storage.free(this.name)
+      if (holder) {
+        hand(storage, holder)
+        storage.pack()
+      } else storage.free(this.name)
     }
     this.#owned.length = 0
   }

@@ -29,6 +29,10 @@ export interface Memory {
   readonly hasValues?: boolean
   /** whether it stands for memory that is not there yet, of values that are read when they are needed; default false */
   readonly isAbsent?: boolean
+  /**
+   * Stores float32 values that only a tape keeps in less memory until they are used again, rounded, if the device was asked for it.
+   */
+  pack?(handle: unknown): void
   /** Frees memory; called once for every handle. */
   free(handle: unknown): void
 }
@@ -108,6 +112,11 @@ export class Storage implements Owned {
   free(by: string): void {
     if (this.#freedBy !== null) return
     this.device.free(this.#end(by))
+  }
+
+  /** Called when only a tape needs the values, so that the device may store them in less memory until they are used again. */
+  pack(): void {
+    if (this.#freedBy === null && this.dtype === 'float32') this.device.pack?.(this.#handle)
   }
 
   /** Leaves this memory to the garbage collector; no scope frees it any more. */

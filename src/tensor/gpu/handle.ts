@@ -4,8 +4,10 @@ import type { BackendMemory } from './engine.ts'
 
 /** The content of a tensor's storage on this device. */
 export interface Handle {
-  /** null if there are no elements, or after it was freed */
+  /** null if there are no elements, while it is packed, and after it was freed */
   memory: BackendMemory | null
+  /** the elements in 16 bits each, until they are needed */
+  packed?: Handle
   readonly length: number
   /** where it starts in the memory, which it may share; default 0 */
   start?: number

@@ -4,6 +4,7 @@
 
 import type { Device, Kernels } from '../device.ts'
 import {
+  type ActivationDType,
   type CompileProgress,
   DeviceError,
   type DeviceReport,
@@ -28,6 +29,8 @@ export interface GpuDevice extends Device {
   readonly hasFailed: boolean
   /** The tiles of products that were measured or given. Setting them throws DeviceError for an entry that is wrong. */
   tiles: Tiles
+  /** How values are stored that only a tape keeps. Setting it throws DeviceError on another backend than webgpu. */
+  activations: ActivationDType
   /** Called after each kernel that was compiled. */
   onCompile: ((progress: CompileProgress) => void) | undefined
   /** Measures the tiles of the products that ran, for about so many seconds. */
@@ -41,6 +44,13 @@ function checkListener(listener: unknown): void {
     throw new DeviceError(`gpu: onCompile must be a function, not ${given(listener)}`, 'gpu')
 }
 
+const activationDTypes: readonly unknown[] = ['float32', 'float16'] satisfies ActivationDType[]
+
+function checkActivations(asked: unknown): void {
+  if (asked !== undefined && !activationDTypes.includes(asked))
+    throw new DeviceError(`gpu: activations must be 'float32' or 'float16', not ${given(asked)}`, 'gpu')
+}
+
 /**
  * Opens webgpu, or webgl2 if there is no webgpu; or only the given backend.
  * Throws DeviceError that says what was tried and why it could not be opened.
@@ -51,8 +61,10 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
     throw new DeviceError(`gpu has no backend "${backend}"; the backends are ${backendNames.join(', ')}`, 'gpu')
   if (options.tiles !== undefined) checkTiles(options.tiles)
   checkListener(options.onCompile)
+  checkActivations(options.activations)
   const engine = await openEngine(backend === undefined ? ['webgpu', 'webgl2'] : [backend])
   const runtime = new Runtime(engine)
+  let activations: ActivationDType = 'float32'
 
   const device: GpuDevice & { kernels: Kernels } = {
     name: 'gpu',
@@ -86,6 +98,21 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
     },
 
     free: handle => runtime.free(handle as Handle),
+    pack(handle) {
+      if (activations === 'float16') runtime.pack(handle as Handle)
+    },
+    get activations() {
+      return activations
+    },
+    set activations(asked) {
+      checkActivations(asked)
+      if (asked === 'float16' && !engine.shaders)
+        throw new DeviceError(
+          `gpu: activations: 'float16' needs webgpu; ${engine.backend} keeps them in float32`,
+          'gpu',
+        )
+      activations = asked
+    },
     memory: runtime.memory,
     get tiles() {
       return runtime.tiles.all
@@ -112,6 +139,7 @@ export async function openGpu(options: OpenOptions = {}): Promise<GpuDevice> {
   device.onCompile = options.onCompile
   try {
     if (options.tiles !== undefined) device.tiles = options.tiles
+    if (options.activations !== undefined) device.activations = options.activations
   } catch (error) {
     device.close()
     throw error

@@ -25,9 +25,8 @@ interface Events<B> {
 /** The buffers of one size that are free. */
 interface Shelf<B> {
   readonly size: number
-  readonly free: Set<B>
-  /** when one of them was last taken or returned */
-  used: number
+  /** with the time when each was returned, the earliest first */
+  readonly free: Map<B, number>
 }
 
 export class BufferPool<B extends Poolable> {
@@ -59,7 +58,6 @@ export class BufferPool<B extends Poolable> {
     if (shelf.free.delete(buffer)) this.#freeBytes -= shelf.size
     this.#liveBytes += shelf.size
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes)
-    shelf.used = this.#clock++
     this.#shrink()
     return buffer
   }
@@ -72,7 +70,7 @@ export class BufferPool<B extends Poolable> {
   #shelf(size: number): Shelf<B> {
     let shelf = this.#shelves.get(size)
     if (!shelf) {
-      shelf = { size, free: new Set(), used: 0 }
+      shelf = { size, free: new Map() }
       this.#shelves.set(size, shelf)
     }
     return shelf
@@ -85,7 +83,7 @@ export class BufferPool<B extends Poolable> {
       this.#served.set(purpose, served)
     }
     for (const buffer of served) if (shelf.free.has(buffer)) return buffer
-    const [buffer = this.#fresh(shelf)] = shelf.free
+    const [buffer = this.#fresh(shelf)] = shelf.free.keys()
     if (served.push(buffer) > REMEMBERED) served.shift()
     return buffer
   }
@@ -96,8 +94,7 @@ export class BufferPool<B extends Poolable> {
     this.#destroy.set(buffer, buffer.destroy.bind(buffer))
     buffer.destroy = () => {
       this.#events.returned(buffer)
-      free.add(buffer)
-      shelf.used = this.#clock++
+      free.set(buffer, this.#clock++)
       this.#liveBytes -= size
       this.#freeBytes += size
       this.#shrink()
@@ -106,19 +103,29 @@ export class BufferPool<B extends Poolable> {
   }
 
   /**
-   * Destroys free buffers, of the least recently used sizes first, until the bytes of all buffers are at most twice what was
-   * in use at once. Once would be too little: not all sizes are in use at the same time.
+   * Destroys free buffers, the least recently used first, until the bytes of all buffers are at most twice what was in use at
+   * once. Once would be too little: not all sizes are in use at the same time.
    */
   #shrink(limit = 2 * this.#peakBytes - this.#liveBytes): void {
-    if (this.#freeBytes <= limit) return
-    const shelves = [...this.#shelves.values()].sort((a, b) => a.used - b.used)
-    for (const { size, free } of shelves)
-      for (const buffer of free) {
-        if (this.#freeBytes <= limit) return
-        this.#events.destroy(buffer, this.#destroy.get(buffer)!)
-        free.delete(buffer)
-        this.#freeBytes -= size
-      }
+    while (this.#freeBytes > limit) {
+      const [buffer, { size, free }] = this.#oldest()
+      this.#events.destroy(buffer, this.#destroy.get(buffer)!)
+      free.delete(buffer)
+      this.#freeBytes -= size
+    }
+  }
+
+  /** The free buffer that was returned first, of all sizes. */
+  #oldest(): readonly [B, Shelf<B>] {
+    let oldest: readonly [B, Shelf<B>] | undefined
+    let time = Infinity
+    for (const shelf of this.#shelves.values()) {
+      const [first] = shelf.free
+      if (!first || first[1] >= time) continue
+      time = first[1]
+      oldest = [first[0], shelf]
+    }
+    return oldest!
   }
 }
 

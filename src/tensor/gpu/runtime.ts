@@ -9,6 +9,7 @@ import { uncollectedBytes } from '../pressure.ts'
 import { MOST_ELEMENTS, show, tooManyElements } from '../shape.ts'
 import { Code } from './code.ts'
 import type { BackendMemory, Compiled, CompiledShader, Engine, Launch } from './engine.ts'
+import { canPack, pack, unpack } from './halves.ts'
 import type { Handle, Strided } from './handle.ts'
 import type { Shader } from './shader.ts'
 import { TileChoices } from './tile-choices.ts'
@@ -106,15 +107,29 @@ export class Runtime {
   async read(handle: Handle, start: number, length: number): Promise<Float32Array> {
     this.#assertOpen()
     if (length === 0) return new Float32Array(0)
-    return this.engine.read(memoryOf(handle), start, length)
+    return this.engine.read(this.#memoryOf(handle), start, length)
   }
 
   free(handle: Handle): void {
     if (this.#closed) return
+    const { packed } = handle
+    if (packed) {
+      handle.packed = undefined
+      this.free(packed)
+      return
+    }
     this.#bytes -= handle.length * 4
     this.#buffers -= 1
     if (handle.memory) this.engine.free(handle.memory)
     handle.memory = null
+  }
+
+  /** Stores the elements in 16 bits each until they are needed again, if that makes the memory smaller. They are rounded. */
+  pack(handle: Handle): void {
+    if (this.#closed || handle.packed || !canPack(handle)) return
+    const packed = pack(this, handle)
+    this.free(handle)
+    handle.packed = packed
   }
 
   /** Computes into a new handle. */
@@ -122,7 +137,7 @@ export class Runtime {
     const { inputs, scalars = [], length } = call
     this.#assertOpen(length)
     if (length > MOST_ELEMENTS) throw tooManyElements(label(call), length, ...inputs.map(({ shape }) => shape))
-    const args: (BackendMemory | number)[] = inputs.map(({ handle }) => memoryOf(handle))
+    const args: (BackendMemory | number)[] = inputs.map(({ handle }) => this.#memoryOf(handle))
     let key = `${call.signature}|${length}`
     if (!this.engine.shared)
       inputs.forEach(({ handle, offset }, i) => {
@@ -161,12 +176,12 @@ export class Runtime {
         compiled = this.engine.shaders!.compile({ label: shader.key, ...shader, ...counts, wgsl: shader.text() })
         this.#shaders.set(shader.key, compiled)
       }
-      const memories = inputs.map(({ handle }) => memoryOf(handle))
+      const memories = inputs.map(({ handle }) => this.#memoryOf(handle))
       const dispatch = {
         get label() {
           return label(call)
         },
-        ...{ length, groups, into: into && memoryOf(into) },
+        ...{ length, groups, into: into && this.#memoryOf(into) },
       }
       const memory = compiled.run([...memories, ...floats.map(Math.fround), ...integers], dispatch)
       return into ?? this.#own(memory, length)
@@ -185,8 +200,8 @@ export class Runtime {
   moveInto(memory: Handle, handles: readonly (readonly [handle: Handle, start: number])[]): void {
     const home = {}
     for (const [handle, start] of handles) {
-      this.engine.free(memoryOf(handle))
-      handle.memory = this.engine.shaders!.share(memoryOf(memory))
+      this.engine.free(this.#memoryOf(handle))
+      handle.memory = this.engine.shaders!.share(this.#memoryOf(memory))
       handle.start = start
       handle.home = home
     }
@@ -200,6 +215,18 @@ export class Runtime {
     this.#kernels.clear()
     this.#shaders.clear()
     this.engine.close()
+  }
+
+  /** The memory of a handle, whose elements are unpacked if they are packed. */
+  #memoryOf(handle: Handle): BackendMemory {
+    const { packed, length } = handle
+    if (packed) {
+      handle.memory = unpack(this, packed, length).memory
+      handle.packed = undefined
+      this.free(packed)
+    }
+    if (handle.memory === null) throw new Error('memory that is empty or was freed has no elements to compute with')
+    return handle.memory
   }
 
   #own(memory: BackendMemory | null, length: number, host?: Int32Array): Handle {
@@ -265,9 +292,4 @@ const label = (call: Pick<Call, 'name' | 'inputs'>): string =>
 function failed(call: Pick<Call, 'name' | 'inputs'>, error: unknown): DeviceError {
   if (error instanceof DeviceError) return error
   return new DeviceError(`gpu: ${label(call)} failed`, 'gpu', [error instanceof Error ? error.message : `${error}`])
-}
-
-function memoryOf(handle: Handle): BackendMemory {
-  if (handle.memory === null) throw new Error('memory that is empty or was freed has no elements to compute with')
-  return handle.memory
 }

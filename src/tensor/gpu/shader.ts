@@ -9,8 +9,8 @@ export interface Shader {
   readonly text: () => string
 }
 
-/** What an array has: numbers, or four of them at once. */
-export type Element = 'f32' | 'vec4<f32>'
+/** What an array has: numbers, four of them at once, or their bits. */
+export type Element = 'f32' | 'vec4<f32>' | 'u32'
 
 /** The maximum number of workgroups along an axis. */
 export const WIDEST = 65535

@@ -42,6 +42,34 @@ test('repeated gradients use the same buffers in the same places', async () => {
   assert.equal((await repeated(4, gradients)).bindGroups, 0)
 })
 
+test('activations in 16 bits: half of the bytes of a tape, two kernels, the same buffers again, and back to what was before', async () => {
+  const bytes = () => device.get().memory().bytes
+  /** The bytes that the tape holds when the backward pass begins. */
+  const held = () =>
+    scope(() => {
+      const before = bytes()
+      let most = 0
+      lossAndGradients(model, () => {
+        const loss = model.loss(images, ids)
+        most = bytes() - before
+        return loss
+      })
+      return most
+    })
+  const [between, plain, { dispatches }] = [bytes(), held(), await repeated(4, step)]
+  await device.use('gpu', { activations: 'float16' })
+  assert.ok(held() < 0.52 * plain, `${held()} bytes instead of ${plain}`)
+  assert.equal(counter.take().pipelines, 2)
+  const packed = await repeated(4, step)
+  assert.equal(packed.buffers, 0)
+  assert.equal(packed.bindGroups, 0)
+  assert.ok(packed.dispatches <= 420, `${packed.dispatches} kernel calls`)
+  await device.use('gpu', { activations: 'float32' })
+  assert.equal((await repeated(4, step)).dispatches, dispatches)
+  assert.equal(held(), plain)
+  assert.equal(bytes(), between)
+})
+
 test('another batch compiles a few products and sums that are divided in another way, and nothing else', async () => {
   const isDivided = (text: string) => text.includes('var<workgroup>') || text.includes('user_x*get_user_a1')
   const before = counter.shaders.length

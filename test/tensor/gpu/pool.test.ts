@@ -82,6 +82,20 @@ describe('a pool', () => {
     assert.equal(destroyed.length, 0)
   })
 
+  test('destroys what repeated work does not use again, before what it needs next', () => {
+    const { pool, alive } = counted()
+    const purpose = {}
+    const use = (size: number) => pool.take(size, size === 8192 ? purpose : undefined).destroy()
+    // two at once, and one from then on: it is used all the time, and the other never
+    for (const buffer of [pool.take(8192, purpose), pool.take(8192)]) buffer.destroy()
+    let known = new Set<object>()
+    for (let step = 0; step < 5; step++) {
+      for (const size of [8192, 10240, 8192, 12288, 8192]) use(size)
+      if (step > 0) assert.deepEqual(new Set(alive), known, 'a buffer was made and another one destroyed')
+      known = new Set(alive)
+    }
+  })
+
   test('destroys what is free when it is cleared', () => {
     const { pool, alive, destroyed } = counted()
     const [kept, returned] = [pool.take(100), pool.take(100)]
