@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { scriptBytes, skip, tasksOf, visit } from './site.ts'
+import { isLong, scriptBytes, skip, tasksOf, visit } from './site.ts'
 
 describe('the playground', { skip }, () => {
   // as on a host that sets no headers
@@ -19,11 +19,11 @@ describe('the playground', { skip }, () => {
 
   const stepOf = async (page: Page) =>
     Number(/Step (\d+)/.exec((await page.getByRole('status').textContent()) ?? '')?.[1])
-  const until = (page: Page, step: number) =>
+  const until = (page: Page, step: number, timeout = 120_000) =>
     page.waitForFunction(
       least => Number(/Step (\d+)/.exec(document.querySelector('[role=status]')?.textContent ?? '')?.[1]) >= least,
       step,
-      { timeout: 120_000 },
+      { timeout },
     )
 
   test('loads at most 100 KB of script before something runs', async () => {
@@ -85,6 +85,9 @@ describe('the playground', { skip }, () => {
     const chart = page.getByRole('img', { name: /Losses by step/ })
     const captioning = Number(/captioning loss ([\d.]+)/.exec((await chart.getAttribute('aria-label')) ?? '')?.[1])
     assert.ok(captioning < 1, `${captioning}: the loss of a random model is above 3`)
+    const matrix = await page.getByRole('img', { name: /^Similarity of/ }).getAttribute('aria-label')
+    const [, size, right] = (/of (\d+) pictures .*: (\d+) rows are largest/.exec(matrix ?? '') ?? []).map(Number)
+    assert.ok(right > 3, `${matrix}: one of ${size} is expected by chance`)
     const tasks = tasksOf(await site.browser.stopTracing())
     assert.ok(tasks.length > 100)
     assert.ok(Math.max(...tasks) <= 50, `a task of the main thread took ${Math.max(...tasks)} ms`)
@@ -147,16 +150,30 @@ describe('the playground', { skip }, () => {
     await close()
   })
 
-  test('trains other poolers, and [CLS] in another place', async () => {
+  test('trains other poolers, [CLS] in another place, and more layers that see the image', async () => {
     const { page, errors, close } = await opened()
     await page.getByText('Settings', { exact: true }).click()
     await page.getByRole('combobox', { name: /^poolers/ }).selectOption('parallel')
     await page.getByRole('combobox', { name: /^place of \[CLS\]/ }).selectOption('next')
     await page.getByLabel('[CLS] tokens').fill('2')
+    await page.getByLabel('layers that see the image too').fill('2')
     await page.getByRole('button', { name: 'Start again with these' }).click()
     await until(page, 5)
-    // one more [CLS], and its position, of width 48 each; the poolers have as many as before
-    await page.getByText('160,347 parameters').waitFor()
+    // one more [CLS], and its position, of width 48 each; the poolers have as many as before; a layer has 37,776
+    await page.getByText('198,123 parameters').waitFor()
+    assert.deepEqual(errors, [])
+    await close()
+  })
+
+  test('trains on the gpu device', {
+    skip: isLong ? false : 'long: a software adapter compiles for minutes',
+  }, async () => {
+    const { page, errors, close } = await opened()
+    await page.getByText('Settings', { exact: true }).click()
+    await page.getByRole('combobox', { name: /^device/ }).selectOption('gpu')
+    await page.getByRole('button', { name: 'Start again with these' }).click()
+    await until(page, 2, 900_000)
+    assert.match((await page.getByText('Computed on').textContent()) ?? '', /WebGPU|webgpu/)
     assert.deepEqual(errors, [])
     await close()
   })

@@ -6,6 +6,7 @@ import { sizes } from '../../bench/model.ts'
 import { checkpoint, grad, Tape } from '../../src/autograd/index.ts'
 import { CoCa } from '../../src/models/index.ts'
 import { Linear, lossAndGradients, MLP, Module, TransformerBlock } from '../../src/nn/index.ts'
+import { AdamW } from '../../src/optim/index.ts'
 import {
   type ActivationDType,
   device,
@@ -177,6 +178,33 @@ await onBackends(import.meta.url, { webgpu: 1 }, backend =>
         })
         // what earlier tests left to the garbage collector may be freed meanwhile
         assert.ok(bytes() <= used, `${bytes()} bytes, ${used} before`)
+      })
+    })
+
+    test('a training has nearly the same losses, and they fall', { skip }, async () => {
+      const losses = async (activations: ActivationDType): Promise<number[]> => {
+        await device.use('gpu', { activations })
+        return scope(async () => {
+          seed(6)
+          const [net, x, target] = [new MLP(32, 64), randn([160, 32]), randn([160, 32])]
+          const optimizer = new AdamW(net, { learningRate: 1e-2 })
+          const found: number[] = []
+          for (let i = 0; i < 12; i++) {
+            const loss = await scope(async () => {
+              const { loss, gradients } = lossAndGradients(net, () => net.forward(x).sub(target).square().mean())
+              optimizer.step(gradients)
+              return loss.item()
+            })
+            found.push(loss)
+          }
+          return found
+        })
+      }
+      const [exact, packed] = [await losses('float32'), await losses('float16')]
+      assert.equal(packed[0], exact[0])
+      assert.ok(packed[11] < 0.9 * packed[0], `${packed}`)
+      packed.forEach((loss, i) => {
+        assert.ok(Math.abs(loss - exact[i]) <= 10 * UNIT * exact[i], `step ${i + 1}: ${loss}, ${exact[i]}`)
       })
     })
 
