@@ -2,12 +2,13 @@
 // one fails.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { readMetrics, type StepMetrics } from '../../src/train/index.ts'
+import { greys, writeTar } from '../data/shards/make.ts'
 import { pictures, tinyJson, tinyModel } from '../train/tiny.ts'
 import { runRanks, skip } from './ranks.ts'
 
@@ -92,6 +93,41 @@ describe('cocagrad train under mpirun', { skip }, () => {
     const [stateOne, stateTwo] = [await stateOf(one), await stateOf(two)]
     assert.deepEqual(stateTwo.batches, stateOne.batches)
     assert.deepEqual(stateTwo.generator, stateOne.generator)
+  })
+
+  it('trains on shards as one process does', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    for (let shard = 0; shard < 4; shard++) await writeTar(join(folder, `${shard}.tar`), greys(6 * shard, 6))
+    const settings = join(folder, 'settings.json')
+    const others = { device: 'cpu', batchSize: 5, window: 2, steps: 5 }
+    await writeFile(settings, JSON.stringify(tinyJson(join(folder, '{0..3}.tar'), others)))
+    const runs = [1, 2].map(count => join(folder, `of ${count}`))
+    for (const [i, run] of runs.entries()) {
+      const { code, stderr } = await runRanks(i + 1, CLI, ['train', '--config', settings, '--out', run])
+      assert.equal(code, 0, stderr)
+    }
+    const [expected, found] = [await stepsOf(runs[0]), await stepsOf(runs[1])]
+    assert.equal(found.length, 5)
+    for (const [i, { losses }] of found.entries())
+      for (const name of Object.keys(losses))
+        assert.ok(Math.abs(losses[name] / expected[i].losses[name] - 1) <= 1e-5, `${name} of step ${i + 1}`)
+  })
+
+  const onLinux = process.platform === 'linux' ? false : 'needs /proc'
+  it('refuses a rank with other data, by name', { skip: onLinux }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    // one path, which is another folder on each
+    const places = [join(folder, '0'), join(folder, '1')]
+    await mkdir(places[0])
+    const captions = join(await pictures(places[0]), 'captions.jsonl')
+    await cp(places[0], places[1], { recursive: true })
+    await writeFile(captions, (await readFile(captions, 'utf8')).replace(/a (small|large)/, 'a'))
+    const settings = join(folder, 'settings.json')
+    await writeFile(settings, JSON.stringify(tinyJson('/proc/self/cwd/pictures', { device: 'cpu' })))
+    const line = ['train', '--config', settings, '--out', join(folder, 'run')]
+    const { code, stderr } = await runRanks(2, 'elsewhere.program.ts', [...places, ...line])
+    assert.notEqual(code, 0)
+    assert.match(stderr, /error: the data: not the same on rank 1 as on rank 0/)
   })
 
   it('refuses a rank with other settings, by name', async () => {
