@@ -103,7 +103,7 @@ function timeParts(): StepParts {
       logSums({ image: x, text: y }, batch, logScale.exp())
       return contrastiveRows({ image: x, text: y }, batch, logScale.exp(), sums, model.contrast).differentiated
     }
-    return medianOf(count, () => scope(() => valueAndGrad(share, { wrt: [0, 1, 2] })(x, y, model.logScale)))
+    return medianOf(count, () => scope(() => void valueAndGrad(share, { wrt: [0, 1, 2] })(x, y, model.logScale)))
   }
   const many = () => randn([PAIRS, config.embedding], { generator: new Generator(2) })
   return {
@@ -111,7 +111,7 @@ function timeParts(): StepParts {
     batch,
     contrast: contrast(all.images, all.captions, edge(ranks.rank), edge(ranks.rank + 1)),
     contrastPerPair: contrast(many(), many(), 0, ROWS) / (ROWS * PAIRS),
-    gradients: medianOf(count, () => scope(() => lossAndGradients(model, () => objective.loss(own)))),
+    gradients: medianOf(count, () => scope(() => void lossAndGradients(model, () => objective.loss(own)))),
     update: medianOf(count, () => scope(() => optimizer.step(gradients))),
     parameters: model.parameterCount(),
     width: config.embedding,
