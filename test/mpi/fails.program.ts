@@ -1,4 +1,4 @@
-// A training by `fit` of several processes, one of which fails: fails.program.ts <how> [folder]
+// A training by `fit` of several processes, one of which fails or lags: fails.program.ts <how> [folder]
 
 import { openMpi } from '../../src/mpi/index.ts'
 import { Linear } from '../../src/nn/index.ts'
@@ -26,6 +26,7 @@ const objective: Objective<{ readonly x: Tensor }> = {
       if (ranks.rank === 1) process.kill(process.pid, 'SIGSTOP')
       if (ranks.rank === 3) for (;;);
     }
+    if (how === 'lags' && ranks.rank === 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
     return model.forward(x).square().mean()
   },
 }

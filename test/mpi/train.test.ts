@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { readMetrics, type StepMetrics } from '../../src/train/index.ts'
+import { readMetrics, type StepMetrics, slowestRank } from '../../src/train/index.ts'
 import { greys, writeTar } from '../data/shards/make.ts'
 import { pictures, tinyJson, tinyModel } from '../train/tiny.ts'
 import { runRanks, skip } from './ranks.ts'
@@ -135,6 +135,24 @@ describe('cocagrad train under mpirun', { skip }, () => {
     assert.notEqual(code, 0)
     assert.match(stderr, /RanksDifferError: the options: not the same on rank 2 as on rank 0/)
     assert.equal(stderr.match(/RanksDifferError:/g)?.length, 1, 'one process reports')
+  })
+
+  it('names the rank that the others wait for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    const { code, stderr } = await runRanks(3, 'fails.program.ts', ['lags', folder])
+    assert.equal(code, 0, stderr)
+    const steps = await stepsOf(folder)
+    assert.equal(steps.length, 6)
+    const slowest = slowestRank(steps)
+    assert.equal(slowest?.rank, 1)
+    // the others wait about 200 ms in each step
+    for (const { communication } of steps)
+      assert.ok(communication![0] > 0.1 && communication![2] > 0.1, `${communication}`)
+    assert.ok(slowest!.share > 0.3 && slowest!.share <= 1, `${slowest!.share}`)
+    const [first] = steps
+    const of = (communication: number[] | undefined) => ({ ...first, seconds: 2, communication })
+    assert.deepEqual(slowestRank([of([9, 0]), of([0.2, 1.2, 0.4]), of([0.2, 0.8, 0.4])]), { rank: 0, share: 0.4 })
+    assert.equal(slowestRank([of([1, 2]), of(undefined)]), undefined)
   })
 
   it('ends all ranks after the same step when one gets a signal, with a checkpoint', async () => {
