@@ -130,6 +130,16 @@ describe('cocagrad train under mpirun', { skip }, () => {
     assert.match(stderr, /error: the data: not the same on rank 1 as on rank 0/)
   })
 
+  it('refuses a rank with another version, by name', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ranks-'))
+    const settings = join(folder, 'settings.json')
+    await writeFile(settings, JSON.stringify(tinyJson(await pictures(folder), { device: 'cpu' })))
+    const line = [folder, folder, 'train', '--config', settings, '--out', join(folder, 'run')]
+    const { code, stderr } = await runRanks(2, 'elsewhere.program.ts', line, { VERSION_OF_RANK_1: 'v99.0.0' })
+    assert.notEqual(code, 0)
+    assert.match(stderr, /error: the version: not the same on rank 1 as on rank 0/)
+  })
+
   it('refuses a rank with other settings, by name', async () => {
     const { code, stderr } = await runRanks(3, 'fails.program.ts', ['differs'])
     assert.notEqual(code, 0)
