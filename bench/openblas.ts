@@ -4,7 +4,7 @@
 
 import { parseArgs } from 'node:util'
 import koffi from 'koffi'
-import type { Koffi } from '../src/tensor/cpu/gemm.ts'
+import type { Koffi } from '../src/tensor/cpu/foreign.ts'
 import { loadWithBestCore } from '../src/tensor/cpu/openblas-core.ts'
 import { median } from './peers/timing.ts'
 

@@ -59,8 +59,15 @@ export interface CpuOptions {
   /** number of threads; default: the environment variable COCAGRAD_THREADS, or the processors of this process, up to 16: those of the machine or, under mpirun, its share of them */
   readonly threads?: number
   /**
+   * instructions of the machine code that the device makes for its most frequent kernels, `AVX-512` or `AVX2`, or `off` for WebAssembly
+   * alone; default: the environment variable COCAGRAD_MACHINE_CODE, or the best that the processor has, in Node on Linux and
+   * x86-64 with the optional package koffi
+   */
+  readonly machineCode?: 'AVX-512' | 'AVX2' | 'off'
+  /**
    * BLAS library for matrix products: its name or path, or `off` for the device's own products; default: the environment
-   * variable COCAGRAD_BLAS, or the first library found among OpenBLAS, Accelerate, MKL and BLIS
+   * variable COCAGRAD_BLAS, or the first library found among OpenBLAS, Accelerate, MKL and BLIS, which then computes only those
+   * products that machine code does not
    */
   readonly blas?: string
   /**

@@ -35,6 +35,7 @@ function checkName(name: string): asserts name is DeviceName {
 /** The device that is opened checks the values. */
 const openOptions = {
   threads: undefined,
+  machineCode: undefined,
   blas: undefined,
   deterministic: undefined,
   memory64: undefined,
@@ -47,6 +48,7 @@ const openOptions = {
 /** The device that each option is about. */
 const owners: Readonly<Record<keyof OpenOptions, DeviceName>> = {
   threads: 'cpu',
+  machineCode: 'cpu',
   blas: 'cpu',
   deterministic: 'cpu',
   memory64: 'cpu',
@@ -92,9 +94,9 @@ function openCpuNow(options: CpuOptions, wide?: Binaries): CpuDevice {
  * @throws DeviceError if tensors are stored, and leaves the device as it is
  */
 async function openCpuWith(options: OpenOptions): Promise<void> {
-  const { threads, blas, deterministic, memory64 } = options
+  const { threads, machineCode, blas, deterministic, memory64 } = options
   const asked = Object.fromEntries(
-    Object.entries({ threads, blas, deterministic, memory64 } satisfies CpuOptions).filter(
+    Object.entries({ threads, machineCode, blas, deterministic, memory64 } satisfies CpuOptions).filter(
       ([, value]) => value !== undefined,
     ),
   )

@@ -3,8 +3,8 @@
 // threads call it in parallel, each for a part of the product, so that two thread pools do not compete for the cores.
 
 import { DeviceError } from '../device.ts'
-import { askNode } from '../host.ts'
-import { type BlasLibrary, bindProducts, type Koffi, loadKoffi, type Products } from './gemm.ts'
+import { type Koffi, openKoffi } from './foreign.ts'
+import { type BlasLibrary, bindProducts, type Products } from './gemm.ts'
 import { coreOf, loadWithBestCore } from './openblas-core.ts'
 
 export interface Blas {
@@ -95,18 +95,13 @@ function checkProduct(name: keyof Products, products: Products, memory: WebAssem
  */
 export function openBlas(choice: string | undefined, memory: WebAssembly.Memory): Blas | string {
   if (choice === 'off') return 'BLAS is switched off'
-  const modules = askNode(node => node.getBuiltinModule('node:module'))
-  if (!modules) return askNode(node => node.version) ? 'a BLAS needs Node 20.16 or later' : 'a BLAS needs Node'
-  let file = ''
-  let koffi: Koffi
-  try {
-    file = modules.createRequire(import.meta.url).resolve('koffi')
-    koffi = loadKoffi(file)
-  } catch (error) {
-    const missing = file ? `koffi does not load (${firstLine(error)})` : 'npm install koffi'
-    if (choice) throw new DeviceError(`cpu: BLAS ${choice} needs the optional package koffi: ${missing}`, 'cpu')
-    return `a BLAS would be faster: ${missing}`
+  const foreign = openKoffi()
+  if ('needs' in foreign) return `a BLAS needs ${foreign.needs}`
+  if ('missing' in foreign) {
+    if (choice) throw new DeviceError(`cpu: BLAS ${choice} needs the optional package koffi: ${foreign.missing}`, 'cpu')
+    return `a BLAS would be faster: ${foreign.missing}`
   }
+  const { file, koffi } = foreign
   const tried: string[] = []
   let refused: string | undefined
   for (const library of choice ? [choice] : (libraries[process.platform] ?? [])) {

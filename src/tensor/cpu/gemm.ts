@@ -2,6 +2,7 @@
 // detection of calls that BLAS refused. This file is part of every thread's program, so it imports only the error.
 
 import { DeviceError } from '../device.ts'
+import { loadKoffi } from './foreign.ts'
 
 /** A BLAS that was found. It can be sent to a thread, which loads the library again. */
 export interface BlasLibrary {
@@ -35,12 +36,6 @@ export interface Products {
   readonly dgemm: Product
 }
 
-/** The part of koffi that is used. */
-export interface Koffi {
-  load(library: string): { func(definition: string): (...args: (number | bigint)[]) => unknown; unload(): void }
-  address(memory: Uint8Array): bigint
-}
-
 const ROW_MAJOR = 101
 const [PLAIN, TRANSPOSED] = [111, 112]
 
@@ -53,9 +48,6 @@ const UNWRITTEN_UPPER = 0x7ff40000
 
 /** An address from a kernel: 32-bit ones above 2 GiB come as negative integers. */
 export const addressOf = (value: number): number => (value < 0 ? value + 2 ** 32 : value)
-
-export const loadKoffi = (file: string): Koffi =>
-  process.getBuiltinModule('node:module').createRequire(file)(file) as Koffi
 
 /** Throws if the library cannot be loaded or does not have both functions. */
 export function bindProducts({ koffi: file, library }: BlasLibrary, memory: WebAssembly.Memory): Products {

@@ -18,6 +18,8 @@ import { patched } from './difference.ts'
 import type { CpuModule } from './exports.ts'
 import { type Block, Heap } from './heap.ts'
 import { cpuKernels } from './kernels.ts'
+import { machineCalls, withoutMachineCode } from './machine/call.ts'
+import { openMachineCode } from './machine/memory.ts'
 import { hasWideMemory, openMemory } from './memory.ts'
 import * as module32 from './module.ts'
 import { KernelThreads, withoutThreads } from './threads.ts'
@@ -33,7 +35,9 @@ export interface CpuDevice extends Device {
   readonly isDeterministic: boolean
   /** the number of bits of an address in its memory */
   readonly addresses: 32 | 64
-  /** the BLAS that computes matrix products, or null if the device computes them */
+  /** the instructions of its machine code, or null if it has none */
+  readonly machineCode: 'AVX-512' | 'AVX2' | null
+  /** the BLAS that computes matrix products, those of float64 only where machine code computes the others; null if there is none */
   readonly blas: string | null
   /** resolves when all threads have started, or cannot start; in Node they start at once */
   readonly ready: Promise<void>
@@ -146,6 +150,18 @@ function blasWanted(asked: string | undefined, isDeterministic: boolean): string
   return 'off'
 }
 
+/** The machine code to use: none if results must be deterministic. Throws DeviceError if they must, and some is named. */
+function machineCodeWanted(asked: string | undefined, isDeterministic: boolean): string | undefined {
+  const name = asked ?? environment('COCAGRAD_MACHINE_CODE')
+  if (!isDeterministic) return name
+  if (name !== undefined && name !== 'off')
+    throw new DeviceError(
+      `cpu: deterministic results are not possible with machine code, but ${given(name)} is named (machineCode, or COCAGRAD_MACHINE_CODE); leave it out, or write 'off'`,
+      'cpu',
+    )
+  return 'off'
+}
+
 /**
  * What the device runs on here, or why it is not available.
  * @param wide loads module64.ts, if it is to be used
@@ -174,16 +190,25 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   const count = threadsWanted(options.threads)
   const addresses = wide ? 64 : 32
   const { memory, pages } = openMemory(addresses)
-  const blas = openBlas(blasWanted(options.blas, isDeterministic), memory)
+  const machine = openMachineCode(machineCodeWanted(options.machineCode, isDeterministic))
+  const machineCode = typeof machine === 'string' ? undefined : machine
+  const library = blasWanted(options.blas, isDeterministic)
+  /** a BLAS that is named is used for all products */
+  const multiplies = machineCode !== undefined && (library === undefined || library === 'off')
+  const blas = openBlas(library, memory)
   const found = typeof blas === 'string' ? undefined : blas
   const module = compileModule(chosen.bytes, 'cpu', "compute on gpu or reference: await device.use('gpu')")
+  const calls = machineCode && machineCalls(machineCode, memory)
   const instance = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
     blas: found ? { ...found.products } : { sgemm() {}, dgemm() {} },
+    machine: calls?.imports ?? withoutMachineCode,
   })
-  const code = instance.exports as unknown as CpuModule
+  const own = instance.exports as unknown as CpuModule
+  const code = calls?.kernels(own) ?? own
   code.useBlas(found !== undefined)
+  code.useMachineCode(multiplies)
   const heap = new Heap(memory, pages, addresses)
   const threads = new KernelThreads(
     { index: 0, code, scratch: heap.take(code.scratchBytes()).pointer },
@@ -194,7 +219,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
   let wanted = 1
   const useThreads = async (count: number): Promise<void> => {
     wanted = count
-    if (!alone) alone = await threads.use(count, { heap, module, code, blas: found?.found })
+    if (!alone) alone = await threads.use(count, { heap, module, code, blas: found?.found, machineCode, multiplies })
   }
   const ready = useThreads(count)
 
@@ -205,6 +230,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
     instructions: chosen.instructions,
     isDeterministic,
     addresses,
+    machineCode: machineCode?.instructions ?? null,
     blas: found ? found.name : null,
     ready,
     useThreads,
@@ -213,6 +239,7 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
       const isMet: Record<keyof CpuOptions, boolean> = {
         threads: asked.threads === undefined || threadsWanted(asked.threads) === wanted,
         blas: asked.blas === undefined || asked.blas === (found?.found.library ?? 'off'),
+        machineCode: asked.machineCode === undefined || asked.machineCode === (machineCode?.instructions ?? 'off'),
         deterministic:
           asked.deterministic === undefined || deterministicWanted(asked.deterministic) === isDeterministic,
         memory64: asked.memory64 === undefined || wideWanted(asked.memory64) === (addresses === 64),
@@ -226,9 +253,10 @@ export function openCpu(options: CpuOptions = {}, wide?: Binaries): CpuDevice {
 
     get description() {
       const lanes = `${threads.count} thread${threads.count === 1 ? '' : 's'}${alone && wanted > threads.count ? ` (${alone})` : ''}`
-      const products =
-        typeof blas === 'string' ? `matrix products of its own (${blas})` : `matrix products by ${blas.name}`
-      return `WebAssembly with ${chosen.instructions}, ${lanes}${isDeterministic ? ', deterministic' : ''}, up to ${heap.limit / 2 ** 30} GiB, ${products}`
+      const own = typeof machine === 'string' ? ` (${machine})` : `, machine code with ${machine.instructions}`
+      const products = multiplies ? 'matrix products of float64' : 'matrix products'
+      const by = typeof blas === 'string' ? `of its own (${blas})` : `by ${blas.name}`
+      return `WebAssembly with ${chosen.instructions}${own}, ${lanes}${isDeterministic ? ', deterministic' : ''}, up to ${heap.limit / 2 ** 30} GiB, ${products} ${by}`
     },
 
     upload(data) {

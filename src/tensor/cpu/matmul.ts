@@ -75,8 +75,8 @@ export function multiply(
 ): void {
   const step = 4 * n
   divided(workspace, out, 4, a, b, m, n, k, ({ code, scratch }, c, left, right, rows, columns, first) => {
-    code.product(c, left, right, rows, columns, k, a.row, a.column, b.row, b.column, step, scratch)
-    if (bias !== undefined) code.addRow(c, bias + 4 * first, rows, columns, step)
+    const row = bias === undefined ? 0 : bias + 4 * first
+    code.product(c, left, right, rows, columns, k, a.row, a.column, b.row, b.column, step, scratch, row)
   })
 }
 

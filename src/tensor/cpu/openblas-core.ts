@@ -4,7 +4,7 @@
 // the best ones that the processor has the instructions for.
 
 import { askNode } from '../host.ts'
-import type { Koffi } from './gemm.ts'
+import type { Koffi } from './foreign.ts'
 
 /** OpenBLAS's names of the x86 kernels that use AVX2 or AVX-512. */
 const modern = new Set(
@@ -19,7 +19,7 @@ export function strongestCore(instructions: ReadonlySet<string>): 'SkylakeX' | '
 }
 
 /** The instructions of the processor, as Linux names them; empty elsewhere. */
-function instructionsHere(): ReadonlySet<string> {
+export function instructionsHere(): ReadonlySet<string> {
   const text = askNode(node => node.getBuiltinModule('node:fs').readFileSync('/proc/cpuinfo', 'utf8'))
   return new Set(
     /^flags\s*:(.*)$/m
@@ -43,7 +43,7 @@ export function coreOf(loaded: ReturnType<Koffi['load']>): string | undefined {
  * OPENBLAS_CORETYPE is set.
  */
 export function loadWithBestCore(
-  koffi: Koffi,
+  koffi: Pick<Koffi, 'load'>,
   library: string,
   instructions: () => ReadonlySet<string> = instructionsHere,
 ): ReturnType<Koffi['load']> {

@@ -11,6 +11,7 @@ import type { CpuModule } from './exports.ts'
 import type { BlasLibrary } from './gemm.ts'
 import type { Heap } from './heap.ts'
 import { kernelNames, type Log, type LoggedCall, type LoggedPart, notingCode, partOf } from './log.ts'
+import type { MachineCode } from './machine/call.ts'
 import { mailbox } from './mailbox.ts'
 import { threadProgram } from './module.ts'
 import type { ThreadSettings } from './worker.ts'
@@ -47,6 +48,8 @@ interface Setting {
   readonly module: WebAssembly.Module
   readonly code: CpuModule
   readonly blas?: BlasLibrary
+  readonly machineCode?: MachineCode
+  readonly multiplies: boolean
 }
 
 /** The number of times to check for a result before yielding the processor. */
@@ -178,7 +181,7 @@ export class KernelThreads {
    * @returns why one did not start, or undefined
    */
   use(count: number, setting: Setting): Promise<string | undefined> {
-    const { heap, module, code, blas } = setting
+    const { heap, module, code, blas, machineCode, multiplies } = setting
     this.#wanted = count
     this.lanes.splice(1, this.count, ...this.#helpers.slice(0, count - 1))
     const { bytes, buffers } = heap
@@ -190,7 +193,7 @@ export class KernelThreads {
       const words = new Int32Array(heap.memory.buffer, address, mailbox.queue / 4)
       words.fill(0)
       words[mailbox.bell] = 1
-      const settings: ThreadSettings = { module, memory: heap.memory, address, blas }
+      const settings: ThreadSettings = { module, memory: heap.memory, address, blas, machineCode, multiplies }
       // in a page the threads start in any order: each takes the next place when it has started
       const join = (): undefined => {
         const helper = helperAt(this.#helpers.length + 1, scratch, words, heap.memory, code)

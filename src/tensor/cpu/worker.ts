@@ -3,7 +3,9 @@
 // time.
 
 import { askNode } from '../host.ts'
+import type { CpuModule } from './exports.ts'
 import { type BlasLibrary, bindProducts } from './gemm.ts'
+import { type MachineCode, machineCalls, withoutMachineCode } from './machine/call.ts'
 import { mailbox } from './mailbox.ts'
 
 export interface ThreadSettings {
@@ -12,21 +14,31 @@ export interface ThreadSettings {
   /** address of its mailbox */
   readonly address: number
   readonly blas?: BlasLibrary
+  readonly machineCode?: MachineCode
+  /** whether machine code computes matrix products of float32 */
+  readonly multiplies: boolean
 }
 
 /** The number of checks of the bell, some hundred microseconds, before the thread sleeps: a step rings it every few microseconds. */
 const PATIENCE = 100_000
 
-function serve({ module, memory, address, blas }: ThreadSettings, whenReady: () => void): void {
+function serve(
+  { module, memory, address, blas, machineCode, multiplies }: ThreadSettings,
+  whenReady: () => void,
+): void {
   const words = new Int32Array(memory.buffer, address, mailbox.queue / 4)
   const queue = new Float64Array(memory.buffer, address + mailbox.queue, mailbox.capacity)
+  const machine = machineCode && machineCalls(machineCode, memory)
   const { exports } = new WebAssembly.Instance(module, {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
     blas: blas ? { ...bindProducts(blas, memory) } : { sgemm() {}, dgemm() {} },
+    machine: machine?.imports ?? withoutMachineCode,
   })
-  const kernels = Object.values(exports) as ((...numbers: number[]) => number)[]
-  ;(exports.useBlas as (has: number) => void)(blas ? 1 : 0)
+  const own = exports as unknown as CpuModule
+  const kernels = Object.values(machine?.kernels(own) ?? own) as ((...numbers: number[]) => number)[]
+  own.useBlas(blas !== undefined)
+  own.useMachineCode(multiplies)
 
   const call = (count: number) => {
     for (let i = 0; i < count; ) {

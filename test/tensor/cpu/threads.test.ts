@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { CpuModule } from '../../../src/tensor/cpu/exports.ts'
 import { Heap } from '../../../src/tensor/cpu/heap.ts'
 import { type CpuDevice, openCpu } from '../../../src/tensor/cpu/index.ts'
+import { withoutMachineCode } from '../../../src/tensor/cpu/machine/call.ts'
 import { simdModule } from '../../../src/tensor/cpu/module.ts'
 import { KernelThreads, type Lane } from '../../../src/tensor/cpu/threads.ts'
 import { type CpuOptions, DeviceError, fromData, scope } from '../../../src/tensor/index.ts'
@@ -108,10 +109,11 @@ describe('a kernel that fails on another thread', async () => {
     env: { memory },
     math: Math as unknown as WebAssembly.ModuleImports,
     blas: { sgemm() {}, dgemm() {} },
+    machine: withoutMachineCode,
   })
   const code = exports as unknown as CpuModule
   const threads = new KernelThreads({ index: 0, code, scratch: heap.take(code.scratchBytes()).pointer })
-  await threads.use(3, { heap, module, code })
+  await threads.use(3, { heap, module, code, multiplies: false })
   after(() => threads.close())
 
   /** Three parts, of which this thread does none and looks on until the others have begun theirs. */

@@ -38,7 +38,7 @@ class Heads {
 /** Weights of one head: softmax(q kᵀ scale) over the allowed keys, 0 elsewhere; zeros for a query without allowed keys. */
 function weigh(to: usize, q: usize, k: usize, mask: usize, at: Heads, scratch: usize): void {
   const keys = at.keys
-  product(to, q, k, at.queries, keys, at.width, at.qToken, 4, 4, at.kToken, keys << 2, scratch)
+  product(to, q, k, at.queries, keys, at.width, at.qToken, 4, 4, at.kToken, keys << 2, scratch, 0)
   for (let i = 0; i < at.queries; i++, to += keys << 2, mask += at.maskQuery) {
     const seen = at.causal ? max(0, min(keys, i + keys - at.queries + 1)) : keys
     if (at.scale <= 0) scaleRow(to, seen, at.scale)
@@ -67,7 +67,7 @@ export function attention(out: usize, numbers: usize, first: i32, last: i32, sco
     const mask = usize(at.mask) + batch * at.maskBatch + head * at.maskHead
     weigh(scores, q, k, mask, at, scratch)
     const to = out + batch * at.queries * step + ((head * at.size) << 2)
-    product(to, scores, v, at.queries, at.size, at.keys, at.keys << 2, 4, at.vToken, 4, step, scratch)
+    product(to, scores, v, at.queries, at.size, at.keys, at.keys << 2, 4, at.vToken, 4, step, scratch, 0)
   }
 }
 
@@ -96,13 +96,13 @@ export function attentionGradient(
     const from = g + batch * gBatch + head * gHead
     weigh(scores, q, k, mask, at, scratch)
     const toV = outV + batch * keys * stepV + ((head * at.size) << 2)
-    product(toV, scores, from, keys, at.size, queries, 4, row, gToken, 4, stepV, scratch)
-    product(slopes, from, v, queries, keys, at.size, gToken, 4, 4, at.vToken, row, scratch)
+    product(toV, scores, from, keys, at.size, queries, 4, row, gToken, 4, stepV, scratch, 0)
+    product(slopes, from, v, queries, keys, at.size, gToken, 4, 4, at.vToken, row, scratch, 0)
     for (let j = 0, y = scores, s = slopes; j < queries; j++, y += row, s += row) slopeRow(s, y, keys, at.scale)
     const toQ = outQ + batch * queries * step + ((head * at.width) << 2)
     const toK = outK + batch * keys * step + ((head * at.width) << 2)
-    product(toQ, slopes, k, queries, at.width, keys, row, 4, at.kToken, 4, step, scratch)
-    product(toK, slopes, q, keys, at.width, queries, 4, row, at.qToken, 4, step, scratch)
+    product(toQ, slopes, k, queries, at.width, keys, row, 4, at.kToken, 4, step, scratch, 0)
+    product(toK, slopes, q, keys, at.width, queries, 4, row, at.qToken, 4, step, scratch, 0)
   }
 }
 

@@ -45,11 +45,11 @@ export function convolution(
     const w = weight + ((usize(image % at.groups) * usize(outputs) * usize(depth)) << 2)
     const to = out + ((usize(image) * usize(outputs) * usize(count)) << 2) + begin
     if (at.isPlain)
-      product(to, w, from + begin, outputs, rows * n, depth, depth << 2, 4, plane, 4, count << 2, scratch)
+      product(to, w, from + begin, outputs, rows * n, depth, depth << 2, 4, plane, 4, count << 2, scratch, 0)
     else {
       const width = rows * n
       windowColumns(buffer, from, at.inputs, at, row, rows, column, n)
-      product(to, w, buffer, outputs, width, depth, depth << 2, 4, width << 2, 4, count << 2, scratch)
+      product(to, w, buffer, outputs, width, depth, depth << 2, 4, width << 2, 4, count << 2, scratch, 0)
     }
   }
 }
@@ -74,7 +74,7 @@ export function convolutionTransposed(
     const from = g + ((usize(image) * usize(outputs) * usize(count)) << 2)
     const w = weight + ((usize(image % at.groups) * usize(outputs) * usize(depth) + usize(channel * volume)) << 2)
     if (at.isPlain) {
-      product(to, w, from, channels, count, outputs, 4, depth << 2, count << 2, 4, plane, scratch)
+      product(to, w, from, channels, count, outputs, 4, depth << 2, count << 2, 4, plane, scratch, 0)
       continue
     }
     memory.fill(to, 0, usize(channels) * usize(plane))
@@ -84,7 +84,7 @@ export function convolutionTransposed(
         const n = min(at.columns, at.count0 - column)
         const width = rows * n
         const slopes = from + (usize(row * at.count0 + column) << 2)
-        product(buffer, w, slopes, channels * volume, width, outputs, 4, depth << 2, count << 2, 4, width << 2, scratch)
+        product(buffer, w, slopes, channels * volume, width, outputs, 4, depth << 2, count << 2, 4, width << 2, scratch, 0)
         addColumns(buffer, to, channels, at, row, rows, column, n)
       }
     }
@@ -128,7 +128,7 @@ export function convolutionByWeight(
           if (!at.isPlain) windowColumns(columns, from, channels, at, row, rows, column, n)
           const right = at.isPlain ? from + begin : columns
           const step = at.isPlain ? plane : width << 2
-          product(terms, slopes + begin, right, outputs, own, width, count << 2, 4, 4, step, own << 2, scratch)
+          product(terms, slopes + begin, right, outputs, own, width, count << 2, 4, 4, step, own << 2, scratch, 0)
           addTerms(sums, terms, outputs * own)
         }
       }

@@ -20,16 +20,33 @@ declare function dgemm(
   c: usize, stepC: i32,
 ): void
 
+/** c = a b (+ bias, or 0), in machine code. */
+@external('machine', 'product')
+declare function machineProduct(
+  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
+  stepC: i32, scratch: usize, bias: usize,
+): void
+
 let hasBlas = false
+let hasMachineCode = false
 
 /** Sets whether the instance of this thread may call `sgemm` and `dgemm`. */
 export function useBlas(has: bool): void {
   hasBlas = has
 }
 
+/** Sets whether the instance of this thread may call `machineProduct`. */
+export function useMachineCode(has: bool): void {
+  hasMachineCode = has
+}
+
 /** The number of multiplications from which on BLAS is faster. */
 @inline
 const WORTH_A_CALL: i64 = 20000
+
+/** The number of multiplications from which on machine code is faster. */
+@inline
+const WORTH_MACHINE_CODE: i64 = 8000
 
 /**
  * The deepest small product that BLAS computes, and the number of multiplications of a large one: OpenBLAS has kernels for matrices of
@@ -57,12 +74,25 @@ function leading<T>(rows: i32, columns: i32, row: i32, column: i32): i32 {
   return 0
 }
 
-/** c [m, n] = a [m, k] b [k, n] with rows of c in order, stepC bytes apart; k > 0. */
+/** c [m, n] = a [m, k] b [k, n] (+ bias [n], or 0 without one) with rows of c in order, stepC bytes apart; k > 0. */
 export function product(
   c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
-  stepC: i32, scratch: usize,
+  stepC: i32, scratch: usize, bias: usize,
 ): void {
   const count = i64(m) * n * k
+  if (hasMachineCode && count >= WORTH_MACHINE_CODE && m > 1 && n > 1) {
+    machineProduct(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch, bias)
+    return
+  }
+  plainProduct(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch, count)
+  if (bias != 0) addRow(c, bias, m, n, stepC)
+}
+
+/** As `product`, without machine code and without bias; count: m n k. */
+function plainProduct(
+  c: usize, a: usize, b: usize, m: i32, n: i32, k: i32, rowA: i32, columnA: i32, rowB: i32, columnB: i32,
+  stepC: i32, scratch: usize, count: i64,
+): void {
   const takesBlas = hasBlas && count >= WORTH_A_CALL && m > 1 && n > 1 && (k <= DEEPEST || count > LARGE)
   const stepA = takesBlas ? leading<f32>(m, k, rowA, columnA) : 0
   const stepB = takesBlas ? leading<f32>(k, n, rowB, columnB) : 0
@@ -83,7 +113,7 @@ export function matmul(
 ): void {
   for (let i = 0; i < stack1; i++, a += a1, b += b1) {
     for (let j = 0, x = a, y = b; j < stack0; j++, x += a0, y += b0, c += (m * n) << 2)
-      product(c, x, y, m, n, k, rowA, columnA, rowB, columnB, n << 2, scratch)
+      product(c, x, y, m, n, k, rowA, columnA, rowB, columnB, n << 2, scratch, 0)
   }
 }
 
@@ -111,7 +141,7 @@ export function matmul_f64(
 }
 
 /** rows of c += bias: [rows, n] + [n], rows of c being `step` bytes apart. */
-export function addRow(c: usize, bias: usize, rows: i32, n: i32, step: i32): void {
+function addRow(c: usize, bias: usize, rows: i32, n: i32, step: i32): void {
   for (; rows > 0; rows--, c += step) {
     let j = 0
     for (; j + 4 <= n; j += 4) v128.store(c + (j << 2), f32x4.add(v128.load(c + (j << 2)), v128.load(bias + (j << 2))))

@@ -8,7 +8,7 @@ export { batchNorm, batchNormGradient } from './channels'
 export { compare_f32, compare_f64, compare_i32, where_32, where_64, where_8 } from './compare'
 export { convolution, convolutionByWeight, convolutionTransposed } from './convolution'
 export { gelu, geluGradient } from './gelu'
-export { addRow, matmul, matmul_f64, product, product_f64, useBlas } from './gemm'
+export { matmul, matmul_f64, product, product_f64, useBlas, useMachineCode } from './gemm'
 export {
   bool_to_f32,
   bool_to_f64,

@@ -1,0 +1,589 @@
+// An assembler for x86-64: integer instructions for addresses and loops, and instructions on vectors of float32, with AVX2 and
+// FMA (vectors of 8 numbers, 16 registers) or with AVX-512 (16 numbers, 32 registers). Encodings are those of Intel's Software
+// Developer's Manual, volume 2: VEX for AVX2, EVEX for AVX-512. Kernels are written once for both: what differs, such as
+// the part of a vector beyond the end of a row, has one name here.
+
+/** A general register, by its number. */
+export type Register = number
+/** A vector register, by its number. */
+export type Vector = number
+
+/** The general registers. System V passes the first arguments in rdi, rsi, rdx, rcx, r8, r9; rbx, rbp, r12 to r15 belong to the caller. */
+export const [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15]: readonly Register[] =
+  Array.from({ length: 16 }, (_, i) => i)
+
+/** A place in memory: base + index scale + offset, or a constant of the code. */
+export type Place =
+  | { readonly base: Register; readonly index?: Register; readonly scale?: 1 | 2 | 4 | 8; readonly offset: number }
+  | { readonly constant: Label }
+
+/** [base + offset] */
+export const at = (base: Register, offset = 0): Place => ({ base, offset })
+
+/** [base + index scale + offset] */
+export const indexed = (base: Register, index: Register, scale: 1 | 2 | 4 | 8 = 1, offset = 0): Place => ({
+  base,
+  index,
+  scale,
+  offset,
+})
+
+/** A place in the code. */
+export interface Label {
+  position: number | undefined
+}
+
+/** The conditions of jumps and moves, for signed numbers, by their numbers. */
+export const conditions = { equal: 4, notEqual: 5, less: 12, atLeast: 13, atMost: 14, greater: 15 } as const
+export type Condition = keyof typeof conditions
+
+/** The comparisons of vectors, by their numbers; false for NaN. */
+export const comparisons = { less: 17, greater: 30 } as const
+
+/** Instructions of vectors: prefix, map and number. */
+interface Operation {
+  /** 0 none, 1 66, 2 F3, 3 F2 */
+  readonly prefix: 0 | 1 | 2 | 3
+  /** 1 0F, 2 0F38, 3 0F3A */
+  readonly map: 1 | 2 | 3
+  readonly code: number
+  /** the bit W; of float64 with EVEX */
+  readonly wide?: boolean
+}
+
+const op = (prefix: Operation['prefix'], map: Operation['map'], code: number): Operation => ({ prefix, map, code })
+
+/** Operations of two sources on float32, or on integers of 32 bits. */
+const binaries = {
+  add: op(0, 1, 0x58),
+  multiply: op(0, 1, 0x59),
+  subtract: op(0, 1, 0x5c),
+  minimum: op(0, 1, 0x5d),
+  divide: op(0, 1, 0x5e),
+  maximum: op(0, 1, 0x5f),
+  and: op(0, 1, 0x54),
+  or: op(0, 1, 0x56),
+  xor: op(0, 1, 0x57),
+  addIntegers: op(1, 1, 0xfe),
+  subtractIntegers: op(1, 1, 0xfa),
+  unpackLow: op(0, 1, 0x14),
+  unpackHigh: op(0, 1, 0x15),
+} as const
+
+/** Operations that add a product: the name says what is computed from the three operands. */
+const products = {
+  /** first += second third */
+  addProduct: op(1, 2, 0xb8),
+  /** first -= second third */
+  subtractProduct: op(1, 2, 0xbc),
+  /** first = first second + third */
+  multiplyAdd: op(1, 2, 0xa8),
+} as const
+
+export type Binary = keyof typeof binaries | keyof typeof products
+
+const LOAD = op(0, 1, 0x10)
+const STORE = op(0, 1, 0x11)
+const MOVE = op(0, 1, 0x28)
+const BROADCAST = op(1, 2, 0x18)
+const SQUARE_ROOT = op(0, 1, 0x51)
+const COMPARE = op(0, 1, 0xc2)
+const SHUFFLE = op(0, 1, 0xc6)
+const INSERT_128 = op(1, 3, 0x18)
+const EXTRACT_128 = op(1, 3, 0x19)
+const SHIFT = op(1, 1, 0x72)
+const MASKED_LOAD = op(1, 2, 0x2c)
+const MASKED_STORE = op(1, 2, 0x2e)
+const BLEND = op(1, 3, 0x4a)
+const SIGNS = op(0, 1, 0x50)
+
+/** The instructions of a processor that are used. */
+export type Instructions = 'AVX2' | 'AVX-512'
+
+/** A choice of some of a vector's numbers. */
+export interface Mask {
+  /** a mask register with AVX-512, a vector register with AVX2 */
+  readonly register: number
+}
+
+export class Assembler {
+  readonly instructions: Instructions
+  /** numbers in a vector */
+  readonly lanes: 8 | 16
+  /** the number of vector registers */
+  readonly registers: 16 | 32
+  readonly #bytes: number[] = []
+  /** places where the distance to a label stands */
+  readonly #references: { readonly at: number; readonly label: Label }[] = []
+  readonly #constants = new Map<string, { readonly words: readonly number[]; readonly label: Label }>()
+
+  constructor(instructions: Instructions) {
+    this.instructions = instructions
+    this.lanes = instructions === 'AVX2' ? 8 : 16
+    this.registers = instructions === 'AVX2' ? 16 : 32
+  }
+
+  /** The machine code, with its constants at the end. Throws if a label has no place. */
+  finish(): Uint8Array {
+    while (this.#bytes.length % 64 !== 0) this.#byte(0)
+    for (const { words, label } of this.#constants.values()) {
+      this.bind(label)
+      for (const word of words) this.#word(word)
+    }
+    const code = Uint8Array.from(this.#bytes)
+    const view = new DataView(code.buffer)
+    for (const { at: place, label } of this.#references) {
+      if (label.position === undefined) throw new Error('a label of the machine code has no place')
+      view.setInt32(place, label.position - place - 4, true)
+    }
+    return code
+  }
+
+  /** Where the next instruction will stand. */
+  get position(): number {
+    return this.#bytes.length
+  }
+
+  label(): Label {
+    return { position: undefined }
+  }
+
+  bind(label: Label): void {
+    label.position = this.#bytes.length
+  }
+
+  /** A new label at this place. */
+  here(): Label {
+    return { position: this.#bytes.length }
+  }
+
+  /** A place with these 32-bit words, which is aligned to the size of a vector. */
+  words(words: readonly number[]): Place {
+    const key = words.join()
+    const known = this.#constants.get(key)
+    if (known) return { constant: known.label }
+    const label = this.label()
+    const padded = [...words, ...new Array<number>((16 - (words.length % 16)) % 16).fill(0)]
+    this.#constants.set(key, { words: padded, label })
+    return { constant: label }
+  }
+
+  /** A place with the same float32 for every lane. */
+  number(value: number): Place {
+    return this.words(new Array<number>(this.lanes).fill(bitsOf(value)))
+  }
+
+  /** A place with the same integer for every lane. */
+  integer(value: number): Place {
+    return this.words(new Array<number>(this.lanes).fill(value >>> 0))
+  }
+
+  // ── integers ──────────────────────────────────────────────────────────────
+
+  move(to: Register, from: Register | Place): void {
+    this.#general(0x8b, to, from)
+  }
+
+  set(to: Register, value: number): void {
+    this.#byte(0x48 | (to >> 3), 0xc7, 0xc0 | (to & 7))
+    this.#word(value)
+  }
+
+  store(to: Place, from: Register): void {
+    this.#general(0x89, from, to)
+  }
+
+  /** to = the 32-bit integer there, with its sign */
+  loadInteger(to: Register, from: Place): void {
+    this.#general(0x63, to, from)
+  }
+
+  /** The 32 bits of a number. */
+  loadBits(to: Register, from: Place): void {
+    this.#general(0x8b, to, from, false)
+  }
+
+  storeBits(to: Place, from: Register): void {
+    this.#general(0x89, from, to, false)
+  }
+
+  address(to: Register, of: Place): void {
+    this.#general(0x8d, to, of)
+  }
+
+  plus(to: Register, from: Register | Place | { readonly value: number }): void {
+    this.#arithmetic(0, 0x03, to, from)
+  }
+
+  minus(to: Register, from: Register | Place | { readonly value: number }): void {
+    this.#arithmetic(5, 0x2b, to, from)
+  }
+
+  bitsAnd(to: Register, value: number): void {
+    this.#arithmetic(4, 0x23, to, { value })
+  }
+
+  compare(a: Register, b: Register | Place | { readonly value: number }): void {
+    this.#arithmetic(7, 0x3b, a, b)
+  }
+
+  times(to: Register, from: Register | Place): void {
+    this.#general(0x0faf, to, from)
+  }
+
+  /** to = dividend / divisor, rounded towards zero, of rax; the rest is left in rdx */
+  divide(divisor: Register): void {
+    this.#byte(0x48, 0x99)
+    this.#byte(0x48 | (divisor >> 3), 0xf7, 0xc0 | (7 << 3) | (divisor & 7))
+  }
+
+  shiftLeft(to: Register, bits: number): void {
+    this.#byte(0x48 | (to >> 3), 0xc1, 0xc0 | (4 << 3) | (to & 7), bits)
+  }
+
+  shiftRight(to: Register, bits: number): void {
+    this.#byte(0x48 | (to >> 3), 0xc1, 0xc0 | (7 << 3) | (to & 7), bits)
+  }
+
+  /** to = from, if the condition of the last comparison holds */
+  moveIf(condition: Condition, to: Register, from: Register): void {
+    this.#general(0x0f40 | conditions[condition], to, from)
+  }
+
+  push(register: Register): void {
+    if (register > 7) this.#byte(0x41)
+    this.#byte(0x50 | (register & 7))
+  }
+
+  pop(register: Register): void {
+    if (register > 7) this.#byte(0x41)
+    this.#byte(0x58 | (register & 7))
+  }
+
+  jump(to: Label): void {
+    this.#byte(0xe9)
+    this.#distance(to)
+  }
+
+  jumpIf(condition: Condition, to: Label): void {
+    this.#byte(0x0f, 0x80 | conditions[condition])
+    this.#distance(to)
+  }
+
+  call(to: Label): void {
+    this.#byte(0xe8)
+    this.#distance(to)
+  }
+
+  return(): void {
+    // the upper halves of the vectors are cleared: code with SSE is slow while they are not
+    this.#byte(0xc5, 0xf8, 0x77)
+    this.#byte(0xc3)
+  }
+
+  /** The return of a subroutine of the code. */
+  back(): void {
+    this.#byte(0xc3)
+  }
+
+  align(): void {
+    while (this.#bytes.length % 32 !== 0) this.#byte(0x90)
+  }
+
+  /** `body` again and again, while `register` minus `step` stays above zero; not at all if it is zero or less. */
+  countDown(register: Register, step: number, body: () => void): void {
+    const end = this.label()
+    this.compare(register, { value: 0 })
+    this.jumpIf('atMost', end)
+    const start = this.here()
+    body()
+    this.minus(register, { value: step })
+    this.jumpIf('greater', start)
+    this.bind(end)
+  }
+
+  /** `body` as long as `register` is at least `step`, which is taken away each time. */
+  steps(register: Register, step: number, body: () => void): void {
+    const end = this.label()
+    const start = this.label()
+    this.minus(register, { value: step })
+    this.jumpIf('less', end)
+    this.align()
+    this.bind(start)
+    body()
+    this.minus(register, { value: step })
+    this.jumpIf('atLeast', start)
+    this.bind(end)
+    this.plus(register, { value: step })
+  }
+
+  // ── vectors ───────────────────────────────────────────────────────────────
+
+  /** to = a binary operation of a and b, or an addition of a product, where `to` is an operand too */
+  combine(name: Binary, to: Vector, a: Vector, b: Vector | Place): void {
+    this.#vector({ ...binaries, ...products }[name], to, a, b)
+  }
+
+  loadVector(to: Vector, from: Vector | Place, mask?: Mask): void {
+    if (mask && this.lanes === 8) this.#vector(MASKED_LOAD, to, mask.register, from)
+    else this.#vector(typeof from === 'number' ? MOVE : LOAD, to, 0, from, mask?.register, true)
+  }
+
+  storeVector(to: Place, from: Vector, mask?: Mask): void {
+    if (mask && this.lanes === 8) this.#vector(MASKED_STORE, from, mask.register, to)
+    else this.#vector(STORE, from, 0, to, mask?.register)
+  }
+
+  zero(to: Vector): void {
+    this.combine('xor', to, to, to)
+  }
+
+  /** The number there in every lane. */
+  broadcast(to: Vector, from: Vector | Place): void {
+    this.#vector(BROADCAST, to, 0, from, undefined, false, 4)
+  }
+
+  squareRoot(to: Vector, from: Vector): void {
+    this.#vector(SQUARE_ROOT, to, 0, from)
+  }
+
+  /** Bits shifted to the left, or to the right without a sign. */
+  shift(direction: 'left' | 'right' | 'rightSigned', to: Vector, from: Vector, bits: number): void {
+    const way = { left: 6, right: 2, rightSigned: 4 }[direction]
+    this.#vector(SHIFT, way, to, from)
+    this.#byte(bits)
+  }
+
+  /** Numbers of a and b in each four: two of a, then two of b, by two bits each. */
+  shuffle(to: Vector, a: Vector, b: Vector, choice: number): void {
+    this.#vector(SHUFFLE, to, a, b)
+    this.#byte(choice)
+  }
+
+  /** to = a with its `part`-th four numbers from memory */
+  insertFour(to: Vector, a: Vector, from: Place, part: number): void {
+    this.#vector(INSERT_128, to, a, from, undefined, false, 16)
+    this.#byte(part)
+  }
+
+  /** The low four numbers of `to` = the `part`-th four of `from`. */
+  extractFour(to: Vector, from: Vector, part: number): void {
+    this.#vector(EXTRACT_128, from, 0, to)
+    this.#byte(part)
+  }
+
+  /** Four numbers from memory; the others are zero. */
+  loadFour(to: Vector, from: Place): void {
+    this.#vector(LOAD, to, 0, from, undefined, false, 16, 0)
+  }
+
+  /** An operation on the low four numbers. */
+  combineFour(name: Binary, to: Vector, a: Vector, b: Vector): void {
+    this.#vector({ ...binaries, ...products }[name], to, a, b, undefined, false, 16, 0)
+  }
+
+  shuffleFour(to: Vector, a: Vector, b: Vector, choice: number): void {
+    this.#vector(SHUFFLE, to, a, b, undefined, false, 16, 0)
+    this.#byte(choice)
+  }
+
+  /**
+   * to = where a and b compare, x, and elsewhere y.
+   * @param free a vector register that may be overwritten
+   */
+  select(
+    comparison: keyof typeof comparisons,
+    a: Vector,
+    b: Vector | Place,
+    to: Vector,
+    x: Vector,
+    y: Vector,
+    free: Vector,
+  ): void {
+    if (this.lanes === 8) {
+      this.#vector(COMPARE, free, a, b)
+      this.#byte(comparisons[comparison])
+      this.#vector(BLEND, to, y, x)
+      this.#byte(free << 4)
+      return
+    }
+    this.#vector(COMPARE, 7, a, b)
+    this.#byte(comparisons[comparison])
+    if (to !== y) this.loadVector(to, y)
+    this.#vector(MOVE, to, 0, x, 7)
+  }
+
+  /** Jumps if one of the numbers compares. */
+  jumpIfAny(comparison: keyof typeof comparisons, a: Vector, b: Vector | Place, free: Vector, to: Label): void {
+    this.#vector(COMPARE, this.lanes === 8 ? free : 7, a, b)
+    this.#byte(comparisons[comparison])
+    if (this.lanes === 8) {
+      // vmovmskps eax, free; test eax, eax
+      this.#vector(SIGNS, rax, 0, free)
+      this.#byte(0x85, 0xc0)
+    } else {
+      // kortestw k7, k7
+      this.#byte(0xc5, 0xf8, 0x98, 0xff)
+    }
+    this.jumpIf('notEqual', to)
+  }
+
+  /**
+   * A mask of the first `count` lanes, 0 to all of them.
+   * @param count is overwritten
+   */
+  maskOf(mask: Mask, count: Register, free: Register): void {
+    if (this.lanes === 8) {
+      const table = [...new Array<number>(8).fill(0xffffffff), ...new Array<number>(8).fill(0)]
+      this.address(free, this.words(table))
+      this.shiftLeft(count, 2)
+      this.minus(free, count)
+      this.loadVector(mask.register, at(free, 32))
+      return
+    }
+    // bzhi: all bits, and those from `count` on cleared
+    this.set(free, -1)
+    const [r, b] = [free > 7 ? 0 : 0x80, free > 7 ? 0 : 0x20]
+    this.#byte(0xc4, r | 0x40 | b | 2, (~count & 15) << 3, 0xf5, 0xc0 | ((free & 7) << 3) | (free & 7))
+    // kmovw
+    this.#byte(0xc4, 0xc0 | b | 1, 0x78, 0x92, 0xc0 | (mask.register << 3) | (free & 7))
+  }
+
+  // ── encoding ──────────────────────────────────────────────────────────────
+
+  #byte(...bytes: number[]): void {
+    for (const byte of bytes) this.#bytes.push(byte & 255)
+  }
+
+  #word(value: number): void {
+    this.#byte(value, value >> 8, value >> 16, value >> 24)
+  }
+
+  #distance(label: Label): void {
+    this.#references.push({ at: this.#bytes.length, label })
+    this.#word(0)
+  }
+
+  #general(code: number, register: Register, operand: Register | Place, isWide = true): void {
+    const { x, b } = extensions(operand)
+    const rex = 0x40 | (isWide ? 8 : 0) | (register > 7 ? 4 : 0) | (x << 1) | b
+    this.#byte(rex)
+    if (code > 255) this.#byte(code >> 8)
+    this.#byte(code)
+    this.#operand(register, operand, 1, 0)
+  }
+
+  #arithmetic(
+    immediate: number,
+    code: number,
+    to: Register,
+    from: Register | Place | { readonly value: number },
+  ): void {
+    if (typeof from === 'number' || !('value' in from)) {
+      this.#general(code, to, from)
+      return
+    }
+    this.#byte(0x48 | (to >> 3))
+    const isShort = from.value >= -128 && from.value <= 127
+    this.#byte(isShort ? 0x83 : 0x81, 0xc0 | (immediate << 3) | (to & 7))
+    if (isShort) this.#byte(from.value)
+    else this.#word(from.value)
+  }
+
+  /**
+   * An instruction of vectors.
+   * @param mask with AVX-512, a mask register
+   * @param clears whether the lanes outside of the mask become zero
+   * @param bytes of memory that it reads or writes
+   * @param length 0 for vectors of four, otherwise those of the instructions
+   */
+  #vector(
+    { prefix, map, code }: Operation,
+    register: number,
+    second: number,
+    operand: Vector | Place,
+    mask = 0,
+    clears = false,
+    bytes = 4 * this.lanes,
+    length = this.lanes === 8 ? 1 : 2,
+  ): void {
+    const isRegister = typeof operand === 'number'
+    const { x, b } = extensions(operand)
+    const r = (register >> 3) & 1
+    if (this.lanes === 8) {
+      this.#byte(
+        0xc4,
+        (r ? 0 : 0x80) | (x && !isRegister ? 0 : 0x40) | (b ? 0 : 0x20) | map,
+        ((~second & 15) << 3) | (length << 2) | prefix,
+        code,
+      )
+      this.#operand(register, operand, 1, immediates(map, code))
+      return
+    }
+    // a register of 32 takes X as its fifth bit
+    const fifth = isRegister ? (operand >> 4) & 1 : x
+    this.#byte(
+      0x62,
+      (r ? 0 : 0x80) | (fifth ? 0 : 0x40) | (b ? 0 : 0x20) | ((register >> 4) & 1 ? 0 : 0x10) | map,
+      ((~second & 15) << 3) | 4 | prefix,
+      (clears && mask ? 0x80 : 0) | (length << 5) | ((second >> 4) & 1 ? 0 : 8) | mask,
+      code,
+    )
+    this.#operand(register, operand, bytes, immediates(map, code))
+  }
+
+  /** The bytes that name the operands; short offsets are multiples of `unit`, and `after` bytes follow. */
+  #operand(register: number, operand: number | Place, unit: number, after: number): void {
+    const field = (register & 7) << 3
+    if (typeof operand === 'number') {
+      this.#byte(0xc0 | field | (operand & 7))
+      return
+    }
+    if ('constant' in operand) {
+      this.#byte(field | 5)
+      this.#references.push({ at: this.#bytes.length, label: shiftedBy(operand.constant, -after) })
+      this.#word(0)
+      return
+    }
+    const { base, index, scale = 1, offset } = operand
+    const isShort = offset % unit === 0 && offset / unit >= -128 && offset / unit <= 127
+    const isNone = offset === 0 && (base & 7) !== 5
+    const mode = isNone ? 0 : isShort ? 0x40 : 0x80
+    if (index !== undefined) this.#byte(mode | field | 4, (Math.log2(scale) << 6) | ((index & 7) << 3) | (base & 7))
+    else if ((base & 7) === 4) this.#byte(mode | field | 4, 0x24)
+    else this.#byte(mode | field | (base & 7))
+    if (mode === 0x40) this.#byte(offset / unit)
+    else if (mode === 0x80) this.#word(offset)
+  }
+}
+
+/** The label, as seen from an instruction that has more bytes after the distance. */
+const shiftedBy = (label: Label, by: number): Label =>
+  by === 0
+    ? label
+    : {
+        get position() {
+          return label.position === undefined ? undefined : label.position + by
+        },
+        set position(_) {},
+      }
+
+/** The number of bytes after the operand. */
+const immediates = (map: number, code: number): number =>
+  map === 3 || (map === 1 && (code === 0xc2 || code === 0xc6 || code === 0x72)) ? 1 : 0
+
+/** The upper bits of the registers of an operand. */
+function extensions(operand: number | Place): { readonly x: number; readonly b: number } {
+  if (typeof operand === 'number') return { x: 0, b: (operand >> 3) & 1 }
+  if ('constant' in operand) return { x: 0, b: 0 }
+  return { x: ((operand.index ?? 0) >> 3) & 1, b: (operand.base >> 3) & 1 }
+}
+
+const numbers = new Float32Array(1)
+const words = new Uint32Array(numbers.buffer)
+
+/** The bits of a float32. */
+function bitsOf(value: number): number {
+  numbers[0] = value
+  return words[0]
+}

@@ -1,0 +1,65 @@
+// The functions of machine code as a thread calls them: with addresses in the linear memory, whose start is added. This file is part of
+// every thread's program.
+
+import type { CpuModule } from '../exports.ts'
+import { loadKoffi } from '../foreign.ts'
+import { addressOf } from '../gemm.ts'
+
+/** The functions, and the types of their arguments: an address, size or step is an integer of 64 bits. */
+const parameters = {
+  product: new Array<string>(13).fill('intptr_t'),
+} as const satisfies Record<string, readonly string[]>
+
+export type FunctionName = keyof typeof parameters
+
+/** Machine code that was placed in memory. It can be sent to a thread: all threads of a process share its memory. */
+export interface MachineCode {
+  /** file of koffi, the foreign function interface */
+  readonly koffi: string
+  /** the address of each function */
+  readonly functions: Readonly<Record<FunctionName, number>>
+}
+
+/** What a thread without machine code gives to the compiled kernels, which do not call it. */
+export const withoutMachineCode = { product() {} }
+
+/** What a thread calls. */
+export interface MachineCalls {
+  /** what the compiled kernels import */
+  readonly imports: WebAssembly.ModuleImports
+  /** The kernels of a module, some of them replaced by machine code, in the same order. */
+  kernels(code: CpuModule): CpuModule
+}
+
+export function machineCalls({ koffi: file, functions }: MachineCode, memory: WebAssembly.Memory): MachineCalls {
+  const koffi = loadKoffi(file)
+  // a shared memory is not moved when it grows
+  const base = Number(koffi.address(new Uint8Array(memory.buffer)))
+  const call = (name: FunctionName) => koffi.decode(functions[name], koffi.proto('void', parameters[name]))
+  /** an address of the linear memory */
+  const at = (address: number) => base + addressOf(address)
+  const product = call('product')
+  return {
+    imports: {
+      product(
+        c: number,
+        a: number,
+        b: number,
+        m: number,
+        n: number,
+        k: number,
+        rowA: number,
+        columnA: number,
+        rowB: number,
+        columnB: number,
+        stepC: number,
+        scratch: number,
+        bias: number,
+      ) {
+        const row = bias === 0 ? 0 : at(bias)
+        product(at(c), at(a), at(b), m, n, k, rowA, columnA, rowB, columnB, stepC, at(scratch), row)
+      },
+    },
+    kernels: code => ({ ...code }),
+  }
+}

@@ -1,0 +1,478 @@
+// The matrix product of float32 in machine code. A tile of c, 12 rows of two vectors with AVX-512 and 6 with AVX2, stays in registers
+// while it adds up. a is read where it lies. b is read where it lies if its rows are short or few rows of a need it; otherwise 32 (16) of its
+// columns are copied first, in the order in which they are read. The inner axis is cut so that these columns stay in the first cache.
+
+import {
+  type Assembler,
+  at,
+  indexed,
+  type Label,
+  type Mask,
+  type Place,
+  r8,
+  r9,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  rsp,
+} from './assembler.ts'
+
+/** The longest piece of the inner axis. */
+const DEPTH = 256
+/** The most rows of a for which columns of b are copied once: their pieces stay in the second cache. */
+const ROWS = 480
+/** The longest rows of b, in bytes, that many rows of a read where they lie. */
+const NEAR = 1024
+
+/** Bytes that the copied columns take. */
+export const PANEL_BYTES = DEPTH * 32 * 4
+
+/** The arguments of a product and its state, in the memory that rbp points to. */
+export const frame = {
+  c: at(rbp, 0),
+  a: at(rbp, 8),
+  b: at(rbp, 16),
+  m: at(rbp, 24),
+  n: at(rbp, 32),
+  k: at(rbp, 40),
+  rowA: at(rbp, 48),
+  columnA: at(rbp, 56),
+  rowB: at(rbp, 64),
+  columnB: at(rbp, 72),
+  stepC: at(rbp, 80),
+  /** memory for the copied columns */
+  scratch: at(rbp, 88),
+  /** added to every row, or 0 */
+  bias: at(rbp, 96),
+  /** what is left of the inner axis, and the size of this piece */
+  left: at(rbp, 104),
+  depth: at(rbp, 112),
+  /** the pieces of a and b */
+  pieceA: at(rbp, 120),
+  pieceB: at(rbp, 128),
+  /** of these columns: what is left, where they start in b, in c and in the bias */
+  columns: at(rbp, 136),
+  fromB: at(rbp, 144),
+  toC: at(rbp, 152),
+  biasHere: at(rbp, 160),
+  /** where the columns are read, the step between rows, and that between vectors */
+  panel: at(rbp, 168),
+  step: at(rbp, 176),
+  second: at(rbp, 184),
+  rows: at(rbp, 192),
+  /** whether c already holds a sum */
+  adds: at(rbp, 200),
+  saved: at(rbp, 208),
+} as const
+
+/** The size of `frame`. */
+export const FRAME_BYTES = 256
+
+const [rowStep, columnStep, bRow, bSecond, cRow] = [rcx, rdx, rdi, rbx, r13]
+/** Every third row of a. */
+const rowsOfA = [r8, r9, r10, r11]
+
+/** The mask of the last vector of a row of c. */
+const maskOf = (a: Assembler): Mask => ({ register: a.lanes === 8 ? 15 : 1 })
+
+const tallest = (a: Assembler): number => (a.lanes === 8 ? 6 : 12)
+
+/** Row i of a tile of a, from every third row. */
+function elementOfA(i: number): Place {
+  const base = rowsOfA[Math.floor(i / 3)]
+  return i % 3 === 0 ? at(base) : indexed(base, rowStep, i % 3 === 1 ? 1 : 2)
+}
+
+/**
+ * `rows` rows of c in `width` vectors, as a subroutine: a from r8, b from rsi, c from r12. r8 and r12 are left after these rows.
+ */
+function tile(a: Assembler, rows: number, width: 1 | 2): Label {
+  a.align()
+  const start = a.here()
+  const mask = maskOf(a)
+  const sum = (i: number, v: number) => i * width + v
+  const [b, spare] = [rows * width, rows * width + width]
+  /** registers for numbers of a: neighbours take different ones, where there are enough */
+  const spares = Math.max(1, Math.min(4, a.registers - spare - (a.lanes === 8 ? 1 : 0)))
+  const isLast = (v: number) => v === width - 1
+  const groups = Math.ceil(rows / 3)
+  // from bias, or from zero
+  const [noBias, begin] = [a.label(), a.label()]
+  a.compare(r15, { value: 0 })
+  a.jumpIf('equal', noBias)
+  for (let v = 0; v < width; v++) {
+    a.loadVector(sum(0, v), at(r15, 4 * a.lanes * v), isLast(v) ? mask : undefined)
+    for (let i = 1; i < rows; i++) a.loadVector(sum(i, v), sum(0, v))
+  }
+  a.jump(begin)
+  a.bind(noBias)
+  for (let j = 0; j < rows * width; j++) a.zero(j)
+  a.bind(begin)
+  a.move(r14, r8)
+  for (let g = 1; g < groups; g++) {
+    a.address(rowsOfA[g], indexed(rowsOfA[g - 1], rowStep, 2))
+    a.plus(rowsOfA[g], rowStep)
+  }
+  a.move(rax, frame.depth)
+  a.align()
+  const loop = a.here()
+  for (let v = 0; v < width; v++)
+    a.loadVector(b + v, v === 0 ? at(rsi) : indexed(rsi, bSecond), isLast(v) ? mask : undefined)
+  for (let i = 0; i < rows; i++) {
+    const x = spare + (i % spares)
+    a.broadcast(x, elementOfA(i))
+    for (let v = 0; v < width; v++) a.combine('addProduct', sum(i, v), x, b + v)
+  }
+  a.plus(rsi, bRow)
+  for (let g = 0; g < groups; g++) a.plus(rowsOfA[g], columnStep)
+  a.minus(rax, { value: 1 })
+  a.jumpIf('greater', loop)
+  // to c
+  const store = a.label()
+  a.move(rax, frame.adds)
+  a.compare(rax, { value: 0 })
+  a.jumpIf('equal', store)
+  a.move(rax, r12)
+  for (let i = 0; i < rows; i++) {
+    for (let v = 0; v < width; v++) {
+      if (isLast(v)) {
+        a.loadVector(b, at(rax, 4 * a.lanes * v), mask)
+        a.combine('add', sum(i, v), sum(i, v), b)
+      } else a.combine('add', sum(i, v), sum(i, v), at(rax, 4 * a.lanes * v))
+    }
+    a.plus(rax, cRow)
+  }
+  a.bind(store)
+  for (let i = 0; i < rows; i++) {
+    for (let v = 0; v < width; v++) a.storeVector(at(r12, 4 * a.lanes * v), sum(i, v), isLast(v) ? mask : undefined)
+    a.plus(r12, cRow)
+  }
+  // the next rows of a
+  a.move(r8, r14)
+  if (rows % 2 === 1) a.plus(r8, rowStep)
+  if (rows > 1) {
+    a.set(rax, rows & ~1)
+    a.times(rax, rowStep)
+    a.plus(r8, rax)
+  }
+  a.back()
+  return start
+}
+
+/** Copies `depth` rows of one vector of columns of b from rsi to rdi, which is left behind them; rcx: how many columns there are. */
+function strip(a: Assembler): Label {
+  a.align()
+  const start = a.here()
+  const { lanes } = a
+  const mask = maskOf(a)
+  const [transposed, scattered, end] = [a.label(), a.label(), a.label()]
+  const bytes = 4 * lanes
+  a.move(r8, frame.rowB)
+  a.move(r9, frame.columnB)
+  a.move(rdx, frame.depth)
+  a.compare(r9, { value: 4 })
+  a.jumpIf('notEqual', transposed)
+  a.maskOf(mask, rcx, rax)
+  a.countDown(rdx, 1, () => {
+    a.loadVector(0, at(rsi), mask)
+    a.storeVector(at(rdi), 0)
+    a.plus(rsi, r8)
+    a.plus(rdi, { value: bytes })
+  })
+  a.back()
+  a.bind(transposed)
+  a.compare(r8, { value: 4 })
+  a.jumpIf('notEqual', scattered)
+  a.compare(rcx, { value: lanes })
+  a.jumpIf('notEqual', scattered)
+  // four numbers of each column at a time: 4 × 4 blocks are transposed
+  const parts = lanes / 4
+  const columns = [rsi, r10, r11, r12].slice(0, parts)
+  a.address(r15, indexed(r9, r9, 2))
+  for (let p = 1; p < parts; p++) a.address(columns[p], indexed(columns[p - 1], r9, 4))
+  a.steps(rdx, 4, () => {
+    for (let i = 0; i < 4; i++) {
+      const place = (p: number) =>
+        i === 0 ? at(columns[p]) : i === 3 ? indexed(columns[p], r15) : indexed(columns[p], r9, i as 1 | 2)
+      a.loadFour(i, place(0))
+      for (let p = 1; p < parts; p++) a.insertFour(i, i, place(p), p)
+    }
+    a.combine('unpackLow', 4, 0, 1)
+    a.combine('unpackLow', 5, 2, 3)
+    a.combine('unpackHigh', 6, 0, 1)
+    a.combine('unpackHigh', 7, 2, 3)
+    for (let i = 0; i < 4; i++) {
+      a.shuffle(i, i < 2 ? 4 : 6, i < 2 ? 5 : 7, i % 2 === 0 ? 0x44 : 0xee)
+      a.storeVector(at(rdi, bytes * i), i)
+    }
+    for (const column of columns) a.plus(column, { value: 16 })
+    a.plus(rdi, { value: 4 * bytes })
+  })
+  // one by one
+  a.bind(scattered)
+  a.countDown(rdx, 1, () => {
+    a.move(r10, rsi)
+    a.move(r11, rdi)
+    a.move(r12, rcx)
+    a.countDown(r12, 1, () => {
+      a.loadBits(rax, at(r10))
+      a.storeBits(at(r11), rax)
+      a.plus(r10, r9)
+      a.plus(r11, { value: 4 })
+    })
+    a.plus(rsi, r8)
+    a.plus(rdi, { value: bytes })
+  })
+  a.bind(end)
+  a.back()
+  return start
+}
+
+/** Rows of c in vectors: whole tiles, and the rest. */
+function rowsOfC(a: Assembler, width: 1 | 2): Label {
+  const height = tallest(a)
+  const tiles = Array.from({ length: height }, (_, i) => tile(a, i + 1, width))
+  a.align()
+  const start = a.here()
+  const end = a.label()
+  a.move(rowStep, frame.rowA)
+  a.move(columnStep, frame.columnA)
+  a.move(bRow, frame.step)
+  a.move(bSecond, frame.second)
+  a.move(cRow, frame.stepC)
+  a.move(r15, frame.biasHere)
+  a.move(r8, frame.pieceA)
+  a.move(r12, frame.toC)
+  a.move(rax, frame.m)
+  a.store(frame.rows, rax)
+  const [loop, rest] = [a.label(), a.label()]
+  a.bind(loop)
+  a.move(rax, frame.rows)
+  a.compare(rax, { value: height })
+  a.jumpIf('less', rest)
+  a.minus(rax, { value: height })
+  a.store(frame.rows, rax)
+  a.move(rsi, frame.panel)
+  a.call(tiles[height - 1])
+  a.jump(loop)
+  a.bind(rest)
+  a.move(rsi, frame.panel)
+  for (let rows = 1; rows < height; rows++) {
+    const other = a.label()
+    a.compare(rax, { value: rows })
+    a.jumpIf('notEqual', other)
+    a.call(tiles[rows - 1])
+    a.jump(end)
+    a.bind(other)
+  }
+  a.bind(end)
+  a.back()
+  return start
+}
+
+/** The product in `frame` as a subroutine. All registers but rbp and rsp are overwritten. */
+export function multiply(a: Assembler): Label {
+  const { lanes } = a
+  const two = 2 * lanes
+  const copy = strip(a)
+  const [narrow, wide] = [rowsOfC(a, 1), rowsOfC(a, 2)]
+  a.align()
+  const start = a.here()
+  const end = a.label()
+  a.move(rax, frame.a)
+  a.store(frame.pieceA, rax)
+  a.move(rax, frame.b)
+  a.store(frame.pieceB, rax)
+  a.move(rax, frame.k)
+  a.store(frame.left, rax)
+  a.set(rax, 0)
+  a.store(frame.adds, rax)
+  const pieces = a.here()
+  // a piece of the inner axis: all of it, half of it, or DEPTH
+  const sized = a.label()
+  a.move(rax, frame.left)
+  a.compare(rax, { value: DEPTH })
+  a.jumpIf('atMost', sized)
+  a.set(rcx, DEPTH)
+  a.move(rdx, rax)
+  a.plus(rax, { value: 7 })
+  a.shiftRight(rax, 3)
+  a.shiftLeft(rax, 2)
+  a.compare(rdx, { value: 2 * DEPTH })
+  a.moveIf('atLeast', rax, rcx)
+  a.bind(sized)
+  a.store(frame.depth, rax)
+  a.move(rax, frame.n)
+  a.store(frame.columns, rax)
+  a.move(rax, frame.pieceB)
+  a.store(frame.fromB, rax)
+  a.move(rax, frame.c)
+  a.store(frame.toC, rax)
+  // the bias is added with the first piece
+  a.move(rax, frame.bias)
+  a.set(rcx, 0)
+  a.move(rdx, frame.adds)
+  a.compare(rdx, { value: 0 })
+  a.moveIf('notEqual', rax, rcx)
+  a.store(frame.biasHere, rax)
+  const columns = a.here()
+  const [copies, ready, one, next] = [a.label(), a.label(), a.label(), a.label()]
+  a.move(rax, frame.columnB)
+  a.compare(rax, { value: 4 })
+  a.jumpIf('notEqual', copies)
+  const direct = a.label()
+  a.move(rax, frame.m)
+  a.compare(rax, { value: 2 * tallest(a) })
+  a.jumpIf('atMost', direct)
+  a.move(rax, frame.rowB)
+  a.compare(rax, { value: NEAR })
+  a.jumpIf('greater', copies)
+  a.bind(direct)
+  a.move(rax, frame.fromB)
+  a.store(frame.panel, rax)
+  a.move(rax, frame.rowB)
+  a.store(frame.step, rax)
+  a.set(rax, 4 * lanes)
+  a.store(frame.second, rax)
+  a.jump(ready)
+  a.bind(copies)
+  a.move(rdi, frame.scratch)
+  a.store(frame.panel, rdi)
+  a.set(rax, 4 * lanes)
+  a.store(frame.step, rax)
+  a.move(rax, frame.depth)
+  a.shiftLeft(rax, Math.log2(4 * lanes))
+  a.store(frame.second, rax)
+  // one vector of columns, then the other
+  a.move(rcx, frame.columns)
+  a.set(rax, lanes)
+  a.compare(rcx, rax)
+  a.moveIf('greater', rcx, rax)
+  a.move(rsi, frame.fromB)
+  a.call(copy)
+  a.move(rcx, frame.columns)
+  a.minus(rcx, { value: lanes })
+  a.jumpIf('atMost', ready)
+  a.set(rax, lanes)
+  a.compare(rcx, rax)
+  a.moveIf('greater', rcx, rax)
+  a.move(rsi, frame.columnB)
+  a.shiftLeft(rsi, Math.log2(lanes))
+  a.plus(rsi, frame.fromB)
+  a.call(copy)
+  a.bind(ready)
+  a.move(rcx, frame.columns)
+  a.compare(rcx, { value: lanes })
+  a.jumpIf('atMost', one)
+  a.minus(rcx, { value: lanes })
+  a.set(rax, lanes)
+  a.compare(rcx, rax)
+  a.moveIf('greater', rcx, rax)
+  a.maskOf(maskOf(a), rcx, rax)
+  a.call(wide)
+  a.jump(next)
+  a.bind(one)
+  a.maskOf(maskOf(a), rcx, rax)
+  a.call(narrow)
+  a.bind(next)
+  // the next columns
+  a.move(rax, frame.columnB)
+  a.shiftLeft(rax, Math.log2(two))
+  a.plus(rax, frame.fromB)
+  a.store(frame.fromB, rax)
+  a.move(rax, frame.toC)
+  a.plus(rax, { value: 4 * two })
+  a.store(frame.toC, rax)
+  const noBias = a.label()
+  a.move(rax, frame.biasHere)
+  a.compare(rax, { value: 0 })
+  a.jumpIf('equal', noBias)
+  a.plus(rax, { value: 4 * two })
+  a.store(frame.biasHere, rax)
+  a.bind(noBias)
+  a.move(rax, frame.columns)
+  a.minus(rax, { value: two })
+  a.store(frame.columns, rax)
+  a.jumpIf('greater', columns)
+  // the next piece
+  a.move(rax, frame.depth)
+  a.move(rcx, frame.columnA)
+  a.times(rcx, rax)
+  a.plus(rcx, frame.pieceA)
+  a.store(frame.pieceA, rcx)
+  a.move(rcx, frame.rowB)
+  a.times(rcx, rax)
+  a.plus(rcx, frame.pieceB)
+  a.store(frame.pieceB, rcx)
+  a.set(rcx, 1)
+  a.store(frame.adds, rcx)
+  a.move(rcx, frame.left)
+  a.minus(rcx, rax)
+  a.store(frame.left, rcx)
+  a.jumpIf('greater', pieces)
+  a.bind(end)
+  a.back()
+  return start
+}
+
+/** The registers that belong to the caller. */
+export const kept = [rbx, rbp, r12, r13, r14, r15]
+export { ROWS }
+
+/** The function product(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch, bias) of addresses, sizes and steps in bytes. */
+export function productFunction(a: Assembler, core: Label): number {
+  a.align()
+  const start = a.position
+  const { c, a: left, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch, bias, saved } = frame
+  for (const register of kept) a.push(register)
+  a.plus(rsp, { value: -FRAME_BYTES })
+  a.move(rbp, rsp)
+  const passed = [rdi, rsi, rdx, rcx, r8, r9]
+  ;[c, left, b, saved, n, k].forEach((place, i) => {
+    a.store(place, passed[i])
+  })
+  // behind them on the stack are the kept registers and the address of the caller
+  ;[rowA, columnA, rowB, columnB, stepC, scratch, bias].forEach((place, i) => {
+    a.move(rax, at(rbp, FRAME_BYTES + 8 * (kept.length + 1 + i)))
+    a.store(place, rax)
+  })
+  a.move(rax, scratch)
+  a.plus(rax, { value: 63 })
+  a.bitsAnd(rax, -64)
+  a.store(scratch, rax)
+  const rows = a.here()
+  a.move(rax, saved)
+  a.set(rcx, ROWS)
+  a.compare(rax, rcx)
+  a.moveIf('greater', rax, rcx)
+  a.store(m, rax)
+  a.call(core)
+  a.move(rax, m)
+  for (const [pointer, step] of [
+    [c, stepC],
+    [left, rowA],
+  ] as const) {
+    a.move(rcx, step)
+    a.times(rcx, rax)
+    a.plus(rcx, pointer)
+    a.store(pointer, rcx)
+  }
+  a.move(rcx, saved)
+  a.minus(rcx, rax)
+  a.store(saved, rcx)
+  a.jumpIf('greater', rows)
+  a.plus(rsp, { value: FRAME_BYTES })
+  for (const register of [...kept].reverse()) a.pop(register)
+  a.return()
+  return start
+}
