@@ -33,6 +33,8 @@ export interface MachineCalls {
 
 export function machineCalls({ koffi: file, functions }: MachineCode, memory: WebAssembly.Memory): MachineCalls {
   const koffi = loadKoffi(file)
+  // koffi 3.3 prepares a thread for calls when it loads the first library there, and a call before that ends the process
+  koffi.load(null)
   // a shared memory is not moved when it grows
   const base = Number(koffi.address(new Uint8Array(memory.buffer)))
   const call = (name: FunctionName) => koffi.decode(functions[name], koffi.proto('void', parameters[name]))
