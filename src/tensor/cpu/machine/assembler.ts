@@ -38,7 +38,7 @@ export const conditions = { equal: 4, notEqual: 5, less: 12, atLeast: 13, atMost
 export type Condition = keyof typeof conditions
 
 /** The comparisons of vectors, by their numbers; false for NaN. */
-export const comparisons = { less: 17, greater: 30 } as const
+export const comparisons = { equal: 0, less: 17, greater: 30 } as const
 
 /** Instructions of vectors: prefix, map and number. */
 interface Operation {
@@ -317,6 +317,25 @@ export class Assembler {
     this.plus(register, { value: step })
   }
 
+  /** to = the float64 there, without its fraction */
+  truncate(to: Register, from: Place): void {
+    this.#byte(0xf2)
+    this.#general(0x0f2c, to, from)
+  }
+
+  /** Compares a byte with zero. */
+  isZeroByte(place: Place): void {
+    // the field beside the operand is part of the instruction: cmp
+    this.#general(0x80, 7, place, false)
+    this.#byte(0)
+  }
+
+  /** Writes 32 bits. */
+  storeNumber(to: Place, bits: number): void {
+    this.#general(0xc7, 0, to, false)
+    this.#word(bits)
+  }
+
   // ── vectors ───────────────────────────────────────────────────────────────
 
   /** to = a binary operation of a and b, or an addition of a product, where `to` is an operand too */
@@ -327,6 +346,35 @@ export class Assembler {
   loadVector(to: Vector, from: Vector | Place, mask?: Mask): void {
     if (mask && this.lanes === 8) this.#vector(MASKED_LOAD, to, mask.register, from)
     else this.#vector(typeof from === 'number' ? MOVE : LOAD, to, 0, from, mask?.register, true)
+  }
+
+  /** The numbers of a mask from memory, and elsewhere those of `otherwise`. */
+  loadOr(to: Vector, from: Place, mask: Mask, otherwise: Vector): void {
+    if (this.lanes === 8) {
+      this.#vector(MASKED_LOAD, to, mask.register, from)
+      this.#vector(BLEND, to, otherwise, to)
+      this.#byte(mask.register << 4)
+      return
+    }
+    this.loadVector(to, otherwise)
+    this.#vector(LOAD, to, 0, from, mask.register)
+  }
+
+  /** `name` of all numbers of a vector, in every lane of it. */
+  fold(name: Binary, of: Vector, [x, y, z]: readonly [Vector, Vector, Vector]): void {
+    this.extractFour(x, of, 1)
+    if (this.lanes === 16) {
+      this.extractFour(y, of, 2)
+      this.extractFour(z, of, 3)
+      this.combineFour(name, y, y, z)
+    }
+    this.combineFour(name, x, x, of)
+    if (this.lanes === 16) this.combineFour(name, x, x, y)
+    this.shuffleFour(y, x, x, 0x4e)
+    this.combineFour(name, x, x, y)
+    this.shuffleFour(y, x, x, 0xb1)
+    this.combineFour(name, x, x, y)
+    this.broadcast(of, x)
   }
 
   storeVector(to: Place, from: Vector, mask?: Mask): void {

@@ -5,9 +5,14 @@ import type { CpuModule } from '../exports.ts'
 import { loadKoffi } from '../foreign.ts'
 import { addressOf } from '../gemm.ts'
 
-/** The functions, and the types of their arguments: an address, size or step is an integer of 64 bits. */
+/** Addresses, sizes and steps. */
+const integers = (count: number): readonly string[] => new Array<string>(count).fill('intptr_t')
+
+/** The functions, and the types of their arguments. */
 const parameters = {
-  product: new Array<string>(13).fill('intptr_t'),
+  product: integers(13),
+  attention: integers(7),
+  attentionGradient: integers(13),
 } as const satisfies Record<string, readonly string[]>
 
 export type FunctionName = keyof typeof parameters
@@ -41,6 +46,8 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   /** an address of the linear memory */
   const at = (address: number) => base + addressOf(address)
   const product = call('product')
+  const attention = call('attention')
+  const attentionGradient = call('attentionGradient')
   return {
     imports: {
       product(
@@ -62,6 +69,26 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
         product(at(c), at(a), at(b), m, n, k, rowA, columnA, rowB, columnB, stepC, at(scratch), row)
       },
     },
-    kernels: code => ({ ...code }),
+    kernels: code => ({
+      ...code,
+      attention: (out, numbers, first, last, scores, scratch) =>
+        attention(at(out), at(numbers), first, last, at(scores), at(scratch), base),
+      attentionGradient: (outQ, outK, outV, numbers, g, gBatch, gHead, gToken, first, last, scores, scratch) =>
+        attentionGradient(
+          at(outQ),
+          at(outK),
+          at(outV),
+          at(numbers),
+          at(g),
+          gBatch,
+          gHead,
+          gToken,
+          first,
+          last,
+          at(scores),
+          at(scratch),
+          base,
+        ),
+    }),
   }
 }

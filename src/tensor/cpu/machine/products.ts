@@ -24,8 +24,8 @@ import {
   rdi,
   rdx,
   rsi,
-  rsp,
 } from './assembler.ts'
+import { entry } from './entry.ts'
 
 /** The longest piece of the inner axis. */
 const DEPTH = 256
@@ -169,13 +169,53 @@ function tile(a: Assembler, rows: number, width: 1 | 2): Label {
   return start
 }
 
+/**
+ * Transposes 4 × 4 blocks of columns from rsi on to rdi, until less than four of rdx rows are left. The last of `used` fours of columns
+ * may have fewer than rcx says: its last column is read again in place of those that are missing.
+ */
+function transposeFours(a: Assembler, used: number): void {
+  const bytes = 4 * a.lanes
+  const firsts = [rsi, r10, r11].slice(0, used - 1)
+  for (let p = 1; p < firsts.length; p++) a.address(firsts[p], indexed(firsts[p - 1], r9, 4))
+  /** the columns of the last four */
+  const last = [rbx, r12, r13, r14]
+  if (used === 1) a.move(rbx, rsi)
+  else a.address(rbx, indexed(firsts[used - 2], r9, 4))
+  for (let i = 1; i < 4; i++) {
+    a.address(last[i], indexed(last[i - 1], r9))
+    a.compare(rcx, { value: 4 * (used - 1) + i })
+    a.moveIf('atMost', last[i], last[i - 1])
+  }
+  a.steps(rdx, 4, () => {
+    for (let i = 0; i < 4; i++) {
+      const place = (p: number) => {
+        if (p === used - 1) return at(last[i])
+        return i === 0 ? at(firsts[p]) : i === 3 ? indexed(firsts[p], r15) : indexed(firsts[p], r9, i === 1 ? 1 : 2)
+      }
+      a.loadFour(i, place(0))
+      for (let p = 1; p < used; p++) a.insertFour(i, i, place(p), p)
+    }
+    a.combine('unpackLow', 4, 0, 1)
+    a.combine('unpackLow', 5, 2, 3)
+    a.combine('unpackHigh', 6, 0, 1)
+    a.combine('unpackHigh', 7, 2, 3)
+    for (let i = 0; i < 4; i++) {
+      a.shuffle(i, i < 2 ? 4 : 6, i < 2 ? 5 : 7, i % 2 === 0 ? 0x44 : 0xee)
+      a.storeVector(at(rdi, bytes * i), i)
+    }
+    for (const column of [...firsts, ...last]) a.plus(column, { value: 16 })
+    if (used === 1) a.plus(rsi, { value: 16 })
+    a.plus(rdi, { value: 4 * bytes })
+  })
+}
+
 /** Copies `depth` rows of one vector of columns of b from rsi to rdi, which is left behind them; rcx: how many columns there are. */
 function strip(a: Assembler): Label {
   a.align()
   const start = a.here()
   const { lanes } = a
   const mask = maskOf(a)
-  const [transposed, scattered, end] = [a.label(), a.label(), a.label()]
+  const [transposed, scattered] = [a.label(), a.label()]
   const bytes = 4 * lanes
   a.move(r8, frame.rowB)
   a.move(r9, frame.columnB)
@@ -193,31 +233,19 @@ function strip(a: Assembler): Label {
   a.bind(transposed)
   a.compare(r8, { value: 4 })
   a.jumpIf('notEqual', scattered)
-  a.compare(rcx, { value: lanes })
-  a.jumpIf('notEqual', scattered)
-  // four numbers of each column at a time: 4 × 4 blocks are transposed
+  // four numbers of each column at a time: blocks of 4 × 4 are transposed, as many as there are fours of columns
   const parts = lanes / 4
-  const columns = [rsi, r10, r11, r12].slice(0, parts)
   a.address(r15, indexed(r9, r9, 2))
-  for (let p = 1; p < parts; p++) a.address(columns[p], indexed(columns[p - 1], r9, 4))
-  a.steps(rdx, 4, () => {
-    for (let i = 0; i < 4; i++) {
-      const place = (p: number) =>
-        i === 0 ? at(columns[p]) : i === 3 ? indexed(columns[p], r15) : indexed(columns[p], r9, i as 1 | 2)
-      a.loadFour(i, place(0))
-      for (let p = 1; p < parts; p++) a.insertFour(i, i, place(p), p)
+  for (let used = 1; used <= parts; used++) {
+    const more = a.label()
+    if (used < parts) {
+      a.compare(rcx, { value: 4 * used })
+      a.jumpIf('greater', more)
     }
-    a.combine('unpackLow', 4, 0, 1)
-    a.combine('unpackLow', 5, 2, 3)
-    a.combine('unpackHigh', 6, 0, 1)
-    a.combine('unpackHigh', 7, 2, 3)
-    for (let i = 0; i < 4; i++) {
-      a.shuffle(i, i < 2 ? 4 : 6, i < 2 ? 5 : 7, i % 2 === 0 ? 0x44 : 0xee)
-      a.storeVector(at(rdi, bytes * i), i)
-    }
-    for (const column of columns) a.plus(column, { value: 16 })
-    a.plus(rdi, { value: 4 * bytes })
-  })
+    transposeFours(a, used)
+    a.jump(scattered)
+    a.bind(more)
+  }
   // one by one
   a.bind(scattered)
   a.countDown(rdx, 1, () => {
@@ -233,7 +261,6 @@ function strip(a: Assembler): Label {
     a.plus(rsi, r8)
     a.plus(rdi, { value: bytes })
   })
-  a.bind(end)
   a.back()
   return start
 }
@@ -346,7 +373,10 @@ export function multiply(a: Assembler): Label {
   a.store(frame.second, rax)
   a.jump(ready)
   a.bind(copies)
+  // to whole lines of the cache
   a.move(rdi, frame.scratch)
+  a.plus(rdi, { value: 63 })
+  a.bitsAnd(rdi, -64)
   a.store(frame.panel, rdi)
   a.set(rax, 4 * lanes)
   a.store(frame.step, rax)
@@ -425,54 +455,31 @@ export function multiply(a: Assembler): Label {
   return start
 }
 
-/** The registers that belong to the caller. */
-export const kept = [rbx, rbp, r12, r13, r14, r15]
-export { ROWS }
-
 /** The function product(c, a, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch, bias) of addresses, sizes and steps in bytes. */
 export function productFunction(a: Assembler, core: Label): number {
-  a.align()
-  const start = a.position
   const { c, a: left, b, m, n, k, rowA, columnA, rowB, columnB, stepC, scratch, bias, saved } = frame
-  for (const register of kept) a.push(register)
-  a.plus(rsp, { value: -FRAME_BYTES })
-  a.move(rbp, rsp)
-  const passed = [rdi, rsi, rdx, rcx, r8, r9]
-  ;[c, left, b, saved, n, k].forEach((place, i) => {
-    a.store(place, passed[i])
+  const passed = [c, left, b, saved, n, k, rowA, columnA, rowB, columnB, stepC, scratch, bias]
+  return entry(a, FRAME_BYTES, passed, () => {
+    const rows = a.here()
+    a.move(rax, saved)
+    a.set(rcx, ROWS)
+    a.compare(rax, rcx)
+    a.moveIf('greater', rax, rcx)
+    a.store(m, rax)
+    a.call(core)
+    a.move(rax, m)
+    for (const [pointer, step] of [
+      [c, stepC],
+      [left, rowA],
+    ] as const) {
+      a.move(rcx, step)
+      a.times(rcx, rax)
+      a.plus(rcx, pointer)
+      a.store(pointer, rcx)
+    }
+    a.move(rcx, saved)
+    a.minus(rcx, rax)
+    a.store(saved, rcx)
+    a.jumpIf('greater', rows)
   })
-  // behind them on the stack are the kept registers and the address of the caller
-  ;[rowA, columnA, rowB, columnB, stepC, scratch, bias].forEach((place, i) => {
-    a.move(rax, at(rbp, FRAME_BYTES + 8 * (kept.length + 1 + i)))
-    a.store(place, rax)
-  })
-  a.move(rax, scratch)
-  a.plus(rax, { value: 63 })
-  a.bitsAnd(rax, -64)
-  a.store(scratch, rax)
-  const rows = a.here()
-  a.move(rax, saved)
-  a.set(rcx, ROWS)
-  a.compare(rax, rcx)
-  a.moveIf('greater', rax, rcx)
-  a.store(m, rax)
-  a.call(core)
-  a.move(rax, m)
-  for (const [pointer, step] of [
-    [c, stepC],
-    [left, rowA],
-  ] as const) {
-    a.move(rcx, step)
-    a.times(rcx, rax)
-    a.plus(rcx, pointer)
-    a.store(pointer, rcx)
-  }
-  a.move(rcx, saved)
-  a.minus(rcx, rax)
-  a.store(saved, rcx)
-  a.jumpIf('greater', rows)
-  a.plus(rsp, { value: FRAME_BYTES })
-  for (const register of [...kept].reverse()) a.pop(register)
-  a.return()
-  return start
 }

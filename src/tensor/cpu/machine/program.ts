@@ -1,6 +1,7 @@
 // All functions of machine code, in one piece, and where each begins.
 
 import { Assembler, type Instructions } from './assembler.ts'
+import { attention, attentionGradient, weigh } from './attention.ts'
 import type { FunctionName } from './call.ts'
 import { multiply, productFunction } from './products.ts'
 
@@ -13,8 +14,11 @@ export interface Program {
 export function assemble(instructions: Instructions): Program {
   const a = new Assembler(instructions)
   const product = multiply(a)
+  const weights = weigh(a, product)
   const starts = {
     product: productFunction(a, product),
+    attention: attention(a, product, weights),
+    attentionGradient: attentionGradient(a, product, weights),
   }
   return { code: a.finish(), starts }
 }

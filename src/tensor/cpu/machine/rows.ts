@@ -1,0 +1,36 @@
+// A pass over the numbers of a row: whole vectors, and what is left of it.
+
+import { type Assembler, indexed, type Mask, type Place, type Register, r13, rax, rdx } from './assembler.ts'
+
+/**
+ * Emits `body` for the whole vectors of a row, in a loop, and for the rest with a mask. rax, rdx and r13 are overwritten, and with AVX-512 mask
+ * register 2, with AVX2 vector register 15.
+ * @param count the register with the number of elements, which stays as it is
+ * @param body gets the place of the vector in memory that begins at a register
+ */
+export function rows(
+  a: Assembler,
+  count: Register,
+  body: (place: (start: Register) => Place, mask?: Mask) => void,
+): void {
+  const { lanes } = a
+  const [rest, end] = [a.label(), a.label()]
+  const place = (start: Register) => indexed(start, rax, 4)
+  const mask: Mask = { register: lanes === 8 ? 15 : 2 }
+  // rax: the first element of the vector; rdx: the elements from it on
+  a.set(rax, 0)
+  a.move(rdx, count)
+  a.minus(rdx, { value: lanes })
+  a.jumpIf('less', rest)
+  const loop = a.here()
+  body(place)
+  a.plus(rax, { value: lanes })
+  a.minus(rdx, { value: lanes })
+  a.jumpIf('atLeast', loop)
+  a.bind(rest)
+  a.plus(rdx, { value: lanes })
+  a.jumpIf('atMost', end)
+  a.maskOf(mask, rdx, r13)
+  body(place, mask)
+  a.bind(end)
+}
