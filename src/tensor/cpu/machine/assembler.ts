@@ -117,6 +117,8 @@ export class Assembler {
   readonly #references: { readonly at: number; readonly label: Label }[] = []
   readonly #constants = new Map<string, { readonly words: readonly number[]; readonly label: Label }>()
 
+  readonly #tables: { readonly label: Label; readonly targets: readonly Label[] }[] = []
+
   constructor(instructions: Instructions) {
     this.instructions = instructions
     this.lanes = instructions === 'AVX2' ? 8 : 16
@@ -129,6 +131,10 @@ export class Assembler {
     for (const { words, label } of this.#constants.values()) {
       this.bind(label)
       for (const word of words) this.#word(word)
+    }
+    for (const { label, targets } of this.#tables) {
+      this.bind(label)
+      for (const target of targets) this.#word((target.position ?? 0) - (label.position ?? 0))
     }
     const code = Uint8Array.from(this.#bytes)
     const view = new DataView(code.buffer)
@@ -165,6 +171,13 @@ export class Assembler {
     const label = this.label()
     const padded = [...words, ...new Array<number>((16 - (words.length % 16)) % 16).fill(0)]
     this.#constants.set(key, { words: padded, label })
+    return { constant: label }
+  }
+
+  /** A table of the distances from its beginning to places in the code, 32 bits each. */
+  table(targets: readonly Label[]): Place {
+    const label = this.label()
+    this.#tables.push({ label, targets })
     return { constant: label }
   }
 
@@ -273,6 +286,11 @@ export class Assembler {
   call(to: Label): void {
     this.#byte(0xe8)
     this.#distance(to)
+  }
+
+  callRegister(register: Register): void {
+    if (register > 7) this.#byte(0x41)
+    this.#byte(0xff, 0xd0 | (register & 7))
   }
 
   return(): void {

@@ -6,6 +6,7 @@ import {
   at,
   indexed,
   type Label,
+  type Mask,
   type Place,
   type Register,
   r8,
@@ -18,11 +19,12 @@ import {
   rdi,
   rdx,
   rsi,
+  type Vector,
 } from './assembler.ts'
 import { entry } from './entry.ts'
 import { exponentialShare } from './exponential.ts'
 import { FRAME_BYTES, frame } from './products.ts'
-import { rows } from './rows.ts'
+import { rows, shortRow } from './rows.ts'
 
 /** The offsets of the class Heads in ../assembly/attention.ts. An address is a float64, a step or size an integer of 32 bits. */
 const heads = {
@@ -188,14 +190,12 @@ export function weigh(a: Assembler, core: Label): Label {
     columnB: state.kToken,
     stepC: state.row,
   })
-  const [largest, sum, scale, x, p, q, r] = [0, 1, 2, 3, 4, 5, 6]
-  const free = [p, q, r] as const
-  const low = 7
+  const [scale, x] = [2, 3]
   a.move(rdi, state.scores)
   a.move(r11, state.mask)
   a.set(rax, 0)
   a.store(state.i, rax)
-  const [loop, next, positive, unmasked, filled] = [a.label(), a.label(), a.label(), a.label(), a.label()]
+  const [loop, positive, unmasked] = [a.label(), a.label(), a.label()]
   a.bind(loop)
   // r10: the keys that this query sees
   a.move(r10, state.keys)
@@ -250,40 +250,7 @@ export function weigh(a: Assembler, core: Label): Label {
   a.address(rsi, indexed(rdi, r10, 4))
   a.zero(x)
   rows(a, rcx, (place, mask) => a.storeVector(place(rsi), x, mask))
-  // the largest, ignoring NaN
-  a.broadcast(low, a.number(Number.NEGATIVE_INFINITY))
-  a.loadVector(largest, low)
-  rows(a, r10, (place, mask) => {
-    if (mask) a.loadOr(x, place(rdi), mask, low)
-    else a.loadVector(x, place(rdi))
-    a.combine('maximum', largest, x, largest)
-  })
-  a.fold('maximum', largest, free)
-  // without allowed keys all differences are -∞, and their exponentials 0
-  a.combine('maximum', largest, largest, a.number(-3.4028234663852886e38))
-  a.zero(sum)
-  rows(a, r10, (place, mask) => {
-    if (mask) a.loadOr(x, place(rdi), mask, low)
-    else a.loadVector(x, place(rdi))
-    a.combine('subtract', x, x, largest)
-    a.combine('multiply', x, x, scale)
-    exponentialShare(a, x, [p, q, r])
-    a.combine('add', sum, sum, x)
-    a.storeVector(place(rdi), x, mask)
-  })
-  a.fold('add', sum, free)
-  // a sum of zero leaves zeros; it may be NaN
-  a.broadcast(x, a.number(1))
-  a.zero(p)
-  a.select('equal', sum, p, sum, x, sum, q)
-  a.combine('divide', sum, x, sum)
-  rows(a, r10, (place, mask) => {
-    a.loadVector(x, place(rdi), mask)
-    a.combine('multiply', x, x, sum)
-    a.storeVector(place(rdi), x, mask)
-  })
-  a.bind(filled)
-  a.bind(next)
+  shares(a, scale)
   a.plus(rdi, state.row)
   a.move(rax, state.i)
   a.plus(rax, { value: 1 })
@@ -292,6 +259,78 @@ export function weigh(a: Assembler, core: Label): Label {
   a.jumpIf('less', loop)
   a.back()
   return start
+}
+
+/** The row of r10 numbers at rdi ← e^((x - largest) scale), divided by their sum. Vectors 0 to 11 are overwritten. */
+function shares(a: Assembler, scale: Vector): void {
+  const [largest, sum, x, low] = [0, 1, 3, 7]
+  const free = [4, 5, 6] as const
+  a.broadcast(low, a.number(Number.NEGATIVE_INFINITY))
+  a.loadVector(largest, low)
+  a.zero(sum)
+  const load = (to: Vector, from: Place, mask?: Mask) => {
+    if (mask) a.loadOr(to, from, mask, low)
+    else a.loadVector(to, from)
+  }
+  const largestOf = () => {
+    a.fold('maximum', largest, free)
+    // without allowed keys all differences are -∞, and their exponentials 0
+    a.combine('maximum', largest, largest, a.number(-3.4028234663852886e38))
+  }
+  const share = (of: Vector) => {
+    a.combine('subtract', of, of, largest)
+    a.combine('multiply', of, of, scale)
+    exponentialShare(a, of, free)
+    a.combine('add', sum, sum, of)
+  }
+  const partOf = () => {
+    a.fold('add', sum, free)
+    // a sum of zero leaves zeros; it may be NaN
+    a.broadcast(x, a.number(1))
+    a.zero(free[0])
+    a.select('equal', sum, free[0], sum, x, sum, free[1])
+    a.combine('divide', sum, x, sum)
+  }
+  shortRow(
+    a,
+    r10,
+    4,
+    parts => {
+      const kept = (i: number) => 8 + i
+      parts.forEach(({ place, mask }, i) => {
+        load(kept(i), place(rdi), mask)
+        // NaN is not the largest
+        a.combine('maximum', largest, kept(i), largest)
+      })
+      largestOf()
+      parts.forEach((_, i) => {
+        share(kept(i))
+      })
+      partOf()
+      parts.forEach(({ place, mask }, i) => {
+        a.combine('multiply', kept(i), kept(i), sum)
+        a.storeVector(place(rdi), kept(i), mask)
+      })
+    },
+    () => {
+      rows(a, r10, (place, mask) => {
+        load(x, place(rdi), mask)
+        a.combine('maximum', largest, x, largest)
+      })
+      largestOf()
+      rows(a, r10, (place, mask) => {
+        load(x, place(rdi), mask)
+        share(x)
+        a.storeVector(place(rdi), x, mask)
+      })
+      partOf()
+      rows(a, r10, (place, mask) => {
+        a.loadVector(x, place(rdi), mask)
+        a.combine('multiply', x, x, sum)
+        a.storeVector(place(rdi), x, mask)
+      })
+    },
+  )
 }
 
 /** Number `next`, and so on until `last`. */
@@ -422,7 +461,8 @@ export function attentionGradient(a: Assembler, core: Label, weights: Label): nu
 
 /** slopes ← scale weights (slopes - Σ slopes weights) in every row: from the gradient of the weights to that of q kᵀ. */
 function slopes(a: Assembler): void {
-  const [dot, scale, x, y, p, q, r] = [0, 1, 2, 3, 4, 5, 6]
+  const [dot, scale, x, y] = [0, 1, 2, 3]
+  const free = [4, 5, 6] as const
   a.move(r8, state.numbers)
   a.broadcast(scale, at(r8, heads.scale))
   a.move(rdi, state.slopes)
@@ -431,20 +471,43 @@ function slopes(a: Assembler): void {
   a.move(r9, state.queries)
   a.countDown(r9, 1, () => {
     a.zero(dot)
-    rows(a, r10, (place, mask) => {
-      a.loadVector(x, place(rdi), mask)
-      a.loadVector(y, place(rsi), mask)
-      a.combine('addProduct', dot, x, y)
-    })
-    a.fold('add', dot, [p, q, r])
-    rows(a, r10, (place, mask) => {
-      a.loadVector(x, place(rdi), mask)
-      a.loadVector(y, place(rsi), mask)
-      a.combine('subtract', x, x, dot)
-      a.combine('multiply', x, x, y)
-      a.combine('multiply', x, x, scale)
-      a.storeVector(place(rdi), x, mask)
-    })
+    const slope = (g: Vector, y: Vector) => {
+      a.combine('subtract', g, g, dot)
+      a.combine('multiply', g, g, y)
+      a.combine('multiply', g, g, scale)
+    }
+    shortRow(
+      a,
+      r10,
+      4,
+      parts => {
+        const [x, y] = [(i: number) => 7 + i, (i: number) => 11 + i]
+        parts.forEach(({ place, mask }, i) => {
+          a.loadVector(x(i), place(rdi), mask)
+          a.loadVector(y(i), place(rsi), mask)
+          a.combine('addProduct', dot, x(i), y(i))
+        })
+        a.fold('add', dot, free)
+        parts.forEach(({ place, mask }, i) => {
+          slope(x(i), y(i))
+          a.storeVector(place(rdi), x(i), mask)
+        })
+      },
+      () => {
+        rows(a, r10, (place, mask) => {
+          a.loadVector(x, place(rdi), mask)
+          a.loadVector(y, place(rsi), mask)
+          a.combine('addProduct', dot, x, y)
+        })
+        a.fold('add', dot, free)
+        rows(a, r10, (place, mask) => {
+          a.loadVector(x, place(rdi), mask)
+          a.loadVector(y, place(rsi), mask)
+          slope(x, y)
+          a.storeVector(place(rdi), x, mask)
+        })
+      },
+    )
     a.plus(rdi, state.row)
     a.plus(rsi, state.row)
   })

@@ -73,6 +73,10 @@ export const frame = {
   /** whether c already holds a sum */
   adds: at(rbp, 200),
   saved: at(rbp, 208),
+  /** the height of the taller tiles, their number, and that of those of one row less */
+  height: at(rbp, 216),
+  tall: at(rbp, 224),
+  less: at(rbp, 232),
 } as const
 
 /** The size of `frame`. */
@@ -265,13 +269,11 @@ function strip(a: Assembler): Label {
   return start
 }
 
-/** Rows of c in vectors: whole tiles, and the rest. */
+/** All rows of c in `width` vectors of columns. */
 function rowsOfC(a: Assembler, width: 1 | 2): Label {
-  const height = tallest(a)
-  const tiles = Array.from({ length: height }, (_, i) => tile(a, i + 1, width))
+  const table = a.table(Array.from({ length: tallest(a) }, (_, i) => tile(a, i + 1, width)))
   a.align()
   const start = a.here()
-  const end = a.label()
   a.move(rowStep, frame.rowA)
   a.move(columnStep, frame.columnA)
   a.move(bRow, frame.step)
@@ -280,31 +282,57 @@ function rowsOfC(a: Assembler, width: 1 | 2): Label {
   a.move(r15, frame.biasHere)
   a.move(r8, frame.pieceA)
   a.move(r12, frame.toC)
-  a.move(rax, frame.m)
-  a.store(frame.rows, rax)
-  const [loop, rest] = [a.label(), a.label()]
-  a.bind(loop)
-  a.move(rax, frame.rows)
-  a.compare(rax, { value: height })
-  a.jumpIf('less', rest)
-  a.minus(rax, { value: height })
-  a.store(frame.rows, rax)
-  a.move(rsi, frame.panel)
-  a.call(tiles[height - 1])
-  a.jump(loop)
-  a.bind(rest)
-  a.move(rsi, frame.panel)
-  for (let rows = 1; rows < height; rows++) {
-    const other = a.label()
-    a.compare(rax, { value: rows })
-    a.jumpIf('notEqual', other)
-    a.call(tiles[rows - 1])
-    a.jump(end)
-    a.bind(other)
+  // the taller tiles, then those of one row less
+  for (const [count, shorter] of [
+    [frame.tall, 0],
+    [frame.less, 1],
+  ] as const) {
+    const [loop, end] = [a.label(), a.label()]
+    a.move(rax, count)
+    a.compare(rax, { value: 0 })
+    a.jumpIf('atMost', end)
+    a.store(frame.rows, rax)
+    a.bind(loop)
+    a.move(rax, frame.height)
+    a.address(rsi, table)
+    a.loadInteger(rax, indexed(rsi, rax, 4, -4 * (1 + shorter)))
+    a.plus(rax, rsi)
+    a.move(rsi, frame.panel)
+    a.callRegister(rax)
+    a.move(rax, frame.rows)
+    a.minus(rax, { value: 1 })
+    a.store(frame.rows, rax)
+    a.jumpIf('greater', loop)
+    a.bind(end)
   }
-  a.bind(end)
   a.back()
   return start
+}
+
+/**
+ * The heights of tiles: as few as possible, and as equal as possible, because a tile of one row takes as long as one of four, the time of an
+ * addition.
+ */
+function heights(a: Assembler): void {
+  const [tiles, height] = [r8, r9]
+  a.move(rax, frame.m)
+  a.set(rcx, tallest(a))
+  a.plus(rax, { value: tallest(a) - 1 })
+  a.divide(rcx)
+  a.move(tiles, rax)
+  a.plus(rax, frame.m)
+  a.minus(rax, { value: 1 })
+  a.divide(tiles)
+  a.move(height, rax)
+  a.store(frame.height, height)
+  // m = tall height + less (height - 1)
+  a.minus(height, { value: 1 })
+  a.times(height, tiles)
+  a.move(rax, frame.m)
+  a.minus(rax, height)
+  a.store(frame.tall, rax)
+  a.minus(tiles, rax)
+  a.store(frame.less, tiles)
 }
 
 /** The product in `frame` as a subroutine. All registers but rbp and rsp are overwritten. */
@@ -315,7 +343,7 @@ export function multiply(a: Assembler): Label {
   const [narrow, wide] = [rowsOfC(a, 1), rowsOfC(a, 2)]
   a.align()
   const start = a.here()
-  const end = a.label()
+  heights(a)
   a.move(rax, frame.a)
   a.store(frame.pieceA, rax)
   a.move(rax, frame.b)
@@ -450,7 +478,6 @@ export function multiply(a: Assembler): Label {
   a.minus(rcx, rax)
   a.store(frame.left, rcx)
   a.jumpIf('greater', pieces)
-  a.bind(end)
   a.back()
   return start
 }

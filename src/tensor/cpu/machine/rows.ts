@@ -1,6 +1,6 @@
 // A pass over the numbers of a row: whole vectors, and what is left of it.
 
-import { type Assembler, indexed, type Mask, type Place, type Register, r13, rax, rdx } from './assembler.ts'
+import { type Assembler, at, indexed, type Mask, type Place, type Register, r13, rax, rdx } from './assembler.ts'
 
 /**
  * Emits `body` for the whole vectors of a row, in a loop, and for the rest with a mask. rax, rdx and r13 are overwritten, and with AVX-512 mask
@@ -16,7 +16,7 @@ export function rows(
   const { lanes } = a
   const [rest, end] = [a.label(), a.label()]
   const place = (start: Register) => indexed(start, rax, 4)
-  const mask: Mask = { register: lanes === 8 ? 15 : 2 }
+  const mask = rowMask(a)
   // rax: the first element of the vector; rdx: the elements from it on
   a.set(rax, 0)
   a.move(rdx, count)
@@ -34,3 +34,46 @@ export function rows(
   body(place, mask)
   a.bind(end)
 }
+
+/** One vector of a row: its place in memory, where the row begins at a register, and the mask of the last one. */
+export interface Part {
+  place(start: Register): Place
+  readonly mask?: Mask
+}
+
+/**
+ * Emits code for rows of up to `most` vectors that are kept in registers, for each number of them, and for longer rows. rdx and r13 are
+ * overwritten, and the same mask as by `rows`.
+ * @param count the register with the number of elements
+ */
+export function shortRow(
+  a: Assembler,
+  count: Register,
+  most: number,
+  short: (parts: readonly Part[]) => void,
+  long: () => void,
+): void {
+  const { lanes } = a
+  const end = a.label()
+  for (let used = 1; used <= most; used++) {
+    const more = a.label()
+    a.compare(count, { value: used * lanes })
+    a.jumpIf('greater', more)
+    a.move(rdx, count)
+    a.minus(rdx, { value: (used - 1) * lanes })
+    const mask = rowMask(a)
+    a.maskOf(mask, rdx, r13)
+    short(
+      Array.from({ length: used }, (_, i) => ({
+        place: start => at(start, 4 * lanes * i),
+        mask: i === used - 1 ? mask : undefined,
+      })),
+    )
+    a.jump(end)
+    a.bind(more)
+  }
+  long()
+  a.bind(end)
+}
+
+const rowMask = (a: Assembler): Mask => ({ register: a.lanes === 8 ? 15 : 2 })
