@@ -26,16 +26,22 @@ import {
   rsi,
 } from './assembler.ts'
 import { entry } from './entry.ts'
+import { rows } from './rows.ts'
 
 /** The longest piece of the inner axis. */
-const DEPTH = 256
+const DEPTH = 384
 /** The most rows of a for which columns of b are copied once: their pieces stay in the second cache. */
 const ROWS = 480
 /** The longest rows of b, in bytes, that many rows of a read where they lie. */
 const NEAR = 1024
 
-/** Bytes that the copied columns take. */
-export const PANEL_BYTES = DEPTH * 32 * 4
+/** The least number of columns of b for which rows of a that lie pages apart are copied: such rows take each other's places in the cache. */
+const MANY = 128
+const PAGE = 4096
+
+/** Bytes of the copied columns of b, and the step between copied rows of a. */
+const PANEL_BYTES = DEPTH * 32 * 4
+const COPIED_STEP = DEPTH * 4 + 64
 
 /** The arguments of a product and its state, in the memory that rbp points to. */
 export const frame = {
@@ -69,6 +75,9 @@ export const frame = {
   panel: at(rbp, 168),
   step: at(rbp, 176),
   second: at(rbp, 184),
+  /** where rows of a are read, and the step between them */
+  tileA: at(rbp, 240),
+  stepA: at(rbp, 248),
   rows: at(rbp, 192),
   /** whether c already holds a sum */
   adds: at(rbp, 200),
@@ -80,7 +89,7 @@ export const frame = {
 } as const
 
 /** The size of `frame`. */
-export const FRAME_BYTES = 256
+export const FRAME_BYTES = 264
 
 const [rowStep, columnStep, bRow, bSecond, cRow] = [rcx, rdx, rdi, rbx, r13]
 /** Every third row of a. */
@@ -274,13 +283,13 @@ function rowsOfC(a: Assembler, width: 1 | 2): Label {
   const table = a.table(Array.from({ length: tallest(a) }, (_, i) => tile(a, i + 1, width)))
   a.align()
   const start = a.here()
-  a.move(rowStep, frame.rowA)
+  a.move(rowStep, frame.stepA)
   a.move(columnStep, frame.columnA)
   a.move(bRow, frame.step)
   a.move(bSecond, frame.second)
   a.move(cRow, frame.stepC)
   a.move(r15, frame.biasHere)
-  a.move(r8, frame.pieceA)
+  a.move(r8, frame.tileA)
   a.move(r12, frame.toC)
   // the taller tiles, then those of one row less
   for (const [count, shorter] of [
@@ -335,6 +344,44 @@ function heights(a: Assembler): void {
   a.store(frame.less, tiles)
 }
 
+/** Copies the rows of this piece of a behind the place for columns, if they lie pages apart. */
+function copyPages(a: Assembler): void {
+  const done = a.label()
+  a.move(rsi, frame.pieceA)
+  a.move(rcx, frame.rowA)
+  a.store(frame.tileA, rsi)
+  a.store(frame.stepA, rcx)
+  a.move(rax, rcx)
+  a.bitsAnd(rax, PAGE - 1)
+  a.jumpIf('notEqual', done)
+  a.move(rax, frame.columnA)
+  a.compare(rax, { value: 4 })
+  a.jumpIf('notEqual', done)
+  a.move(rax, frame.n)
+  a.compare(rax, { value: MANY })
+  a.jumpIf('less', done)
+  a.move(rax, frame.m)
+  a.compare(rax, { value: tallest(a) })
+  a.jumpIf('less', done)
+  a.move(rdi, frame.scratch)
+  a.plus(rdi, { value: 63 + PANEL_BYTES })
+  a.bitsAnd(rdi, -64)
+  a.store(frame.tileA, rdi)
+  a.set(r8, COPIED_STEP)
+  a.store(frame.stepA, r8)
+  a.move(r9, frame.m)
+  a.move(r10, frame.depth)
+  a.countDown(r9, 1, () => {
+    rows(a, r10, (place, mask) => {
+      a.loadVector(0, place(rsi), mask)
+      a.storeVector(place(rdi), 0)
+    })
+    a.plus(rsi, rcx)
+    a.plus(rdi, r8)
+  })
+  a.bind(done)
+}
+
 /** The product in `frame` as a subroutine. All registers but rbp and rsp are overwritten. */
 export function multiply(a: Assembler): Label {
   const { lanes } = a
@@ -367,6 +414,7 @@ export function multiply(a: Assembler): Label {
   a.moveIf('atLeast', rax, rcx)
   a.bind(sized)
   a.store(frame.depth, rax)
+  copyPages(a)
   a.move(rax, frame.n)
   a.store(frame.columns, rax)
   a.move(rax, frame.pieceB)
