@@ -35,6 +35,7 @@ const { values: flags } = parseArgs({
     backend: { type: 'string' },
     threads: { type: 'string', default: '2' },
     blas: { type: 'string' },
+    'machine-code': { type: 'string' },
     /** without other frameworks */
     alone: { type: 'boolean', default: false },
   },
@@ -42,7 +43,9 @@ const { values: flags } = parseArgs({
 const threads = Number(flags.threads)
 await device.use(
   flags.device as DeviceName,
-  flags.device === 'cpu' ? { threads, blas: flags.blas } : { backend: flags.backend as GpuBackend | undefined },
+  flags.device === 'cpu'
+    ? { threads, blas: flags.blas, machineCode: flags['machine-code'] as CpuOptions['machineCode'] }
+    : { backend: flags.backend as GpuBackend | undefined },
 )
 console.log(`device ${device.current}: ${device.description}`)
 seed(1)

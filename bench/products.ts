@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { device, ones, type Tensor } from '../src/index.ts'
+import { type CpuOptions, device, ones, type Tensor } from '../src/index.ts'
 import { type SizeName, sizes, trainingStep, warmups } from './model.ts'
 import { findPython } from './peers/contenders.ts'
 import { median } from './peers/timing.ts'
@@ -16,6 +16,7 @@ const { values: flags } = parseArgs({
   options: {
     size: { type: 'string', default: 'small' },
     blas: { type: 'string' },
+    'machine-code': { type: 'string' },
     steps: { type: 'string', default: '10' },
   },
 })
@@ -36,7 +37,7 @@ const SMALLEST = 1e5
 const layoutOf = ({ shape, strides, rank }: Tensor): string =>
   strides[rank - 1] !== 1 && strides[rank - 2] === 1 && shape[rank - 1] > 1 ? 'T' : 'N'
 
-await device.use('cpu', { blas: flags.blas })
+await device.use('cpu', { blas: flags.blas, machineCode: flags['machine-code'] as CpuOptions['machineCode'] })
 const { step } = trainingStep(sizes[size])
 for (let i = 0; i < warmups[size]; i++) await step()
 

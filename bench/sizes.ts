@@ -15,7 +15,7 @@ import { checkpointBlocks } from '../src/nn/index.ts'
 import { withLateValues } from '../src/nn/parameter.ts'
 import { openClip } from '../src/openclip/index.ts'
 import { AdamW, SGD } from '../src/optim/index.ts'
-import { type DType, device, fromData, full, scope, seed } from '../src/tensor/index.ts'
+import { type CpuOptions, type DType, device, fromData, full, scope, seed } from '../src/tensor/index.ts'
 import { sidesOf } from '../src/tensor/sides.ts'
 import { median } from './peers/timing.ts'
 
@@ -30,6 +30,7 @@ const { values: flags } = parseArgs({
     'gradient-checkpointing': { type: 'boolean', default: false },
     threads: { type: 'string', default: '2' },
     blas: { type: 'string' },
+    'machine-code': { type: 'string' },
     dtype: { type: 'string', default: 'float32' },
     optimizer: { type: 'string', default: 'adamw' },
     'learning-rate': { type: 'string', default: '1e-5' },
@@ -40,7 +41,11 @@ if (!['adamw', 'sgd'].includes(flags.optimizer))
 const [batch, steps] = [Number(flags.batch), Number(flags.steps)]
 const LENGTH = 20
 
-await device.use('cpu', { threads: Number(flags.threads), blas: flags.blas })
+await device.use('cpu', {
+  threads: Number(flags.threads),
+  blas: flags.blas,
+  machineCode: flags['machine-code'] as CpuOptions['machineCode'],
+})
 seed(1)
 
 /** Numbers that need no generator: PyTorch makes the same. */

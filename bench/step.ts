@@ -5,7 +5,7 @@
 //     npm run -s bench:step -- --size small --capture
 
 import { parseArgs } from 'node:util'
-import { type CpuDevice, type DeviceName, device, profile } from '../src/index.ts'
+import { type CpuDevice, type CpuOptions, type DeviceName, device, profile } from '../src/index.ts'
 import { type SizeName, sizes, trainingStep, warmups } from './model.ts'
 
 const { values: flags } = parseArgs({
@@ -13,6 +13,7 @@ const { values: flags } = parseArgs({
     size: { type: 'string', default: 'tiny' },
     device: { type: 'string', default: 'cpu' },
     blas: { type: 'string' },
+    'machine-code': { type: 'string' },
     threads: { type: 'string' },
     batch: { type: 'string' },
     steps: { type: 'string' },
@@ -37,7 +38,11 @@ const size = flags.size as SizeName
 const steps = positive('steps') ?? { tiny: 200, small: 20, medium: 10 }[size]
 const warmup = positive('warmup') ?? warmups[size]
 
-await device.use(flags.device as DeviceName, { threads: positive('threads'), blas: flags.blas })
+await device.use(flags.device as DeviceName, {
+  threads: positive('threads'),
+  blas: flags.blas,
+  machineCode: flags['machine-code'] as CpuOptions['machineCode'],
+})
 const { model, step } = trainingStep(
   { ...sizes[size], batch: positive('batch') ?? sizes[size].batch },
   { isCaptured: flags.capture },
@@ -65,6 +70,7 @@ console.log(
     size,
     device: name,
     backend: cpu ? `wasm, ${cpu.instructions}` : description,
+    machine_code: cpu?.machineCode ?? null,
     blas: cpu?.blas ?? null,
     threads: cpu?.threads ?? 1,
     ms: median,

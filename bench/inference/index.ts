@@ -42,7 +42,7 @@ if (!python)
   )
 const programs: Program[] = [
   ours('cocagrad'),
-  ours('cocagrad, BLAS off', '--blas', 'off'),
+  ours('cocagrad, WebAssembly alone', '--machine-code', 'off', '--blas', 'off'),
   ...(python
     ? [
         {

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { noGrad } from '../../src/autograd/index.ts'
 import { CoCa } from '../../src/models/index.ts'
 import { fromOpenClipConfig, openClip, saveOpenClip } from '../../src/openclip/index.ts'
-import { device, fromData, type Tensor } from '../../src/tensor/index.ts'
+import { type CpuOptions, device, fromData, type Tensor } from '../../src/tensor/index.ts'
 import { median } from '../peers/timing.ts'
 import { config, end, type InferenceResult, length, start, type TaskName, type Time, taskNames } from './tasks.ts'
 
@@ -16,12 +16,17 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     threads: { type: 'string', default: '2' },
     blas: { type: 'string' },
+    'machine-code': { type: 'string' },
     only: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
 })
 
-await device.use('cpu', { threads: Number(flags.threads), blas: flags.blas })
+await device.use('cpu', {
+  threads: Number(flags.threads),
+  blas: flags.blas,
+  machineCode: flags['machine-code'] as CpuOptions['machineCode'],
+})
 if (flags.write) {
   if (!existsSync(join(flags.folder, 'open_clip_model.safetensors')))
     await saveOpenClip(flags.folder, { model: new CoCa(fromOpenClipConfig(config)) })

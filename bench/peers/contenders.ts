@@ -92,7 +92,8 @@ export function contenders(): { readonly present: readonly Contender[]; readonly
   const present: Contender[] = [
     ours('cocagrad, captured', '--capture'),
     ours('cocagrad'),
-    ours('cocagrad, captured, BLAS off, 2 threads', '--capture', '--blas', 'off', '--threads', '2'),
+    ours('cocagrad, captured, OpenBLAS', '--capture', '--machine-code', 'off'),
+    ours('cocagrad, captured, WebAssembly alone', '--capture', '--machine-code', 'off', '--blas', 'off'),
   ]
   const missing: Missing[] = []
   const torch = findPython('torch')
