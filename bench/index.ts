@@ -9,6 +9,7 @@ import b from 'benny'
 import {
   AdamW,
   attention,
+  type CpuOptions,
   conv2d,
   type DeviceName,
   device,
