@@ -42,12 +42,35 @@ export function placesIn<T extends object>(
   return places
 }
 
+/**
+ * Returns a function that tells whether objects that were searched still hold the same parts and containers under the same keys, so that
+ * they need not be searched again.
+ */
+export function sameFields(searched: Iterable<object>, isPart: (value: object) => boolean): () => boolean {
+  const owners = [...searched]
+  /** all keys, each with its value if that is a part or a container */
+  const held: unknown[] = []
+  const isSearched = (value: unknown) =>
+    typeof value === 'object' && value !== null && (isPart(value) || isContainer(value))
+  for (const owner of owners) each(owner, (value, key) => held.push(key, isSearched(value) ? value : undefined))
+  return () => {
+    let [at, isSame] = [0, true]
+    const compare = (value: unknown, key: unknown) => {
+      const before = held[at + 1]
+      isSame &&= key === held[at] && (value === before || (before === undefined && !isSearched(value)))
+      at += 2
+    }
+    for (const owner of owners) each(owner, compare)
+    return isSame && at === held.length
+  }
+}
+
 const isKey = (key: unknown): key is string | number => typeof key === 'string' || typeof key === 'number'
 
 /** The elements of a container with their keys; in a Set, each element is its own key. */
 function each(container: object, show: (value: unknown, key: unknown) => void): void {
   if (Array.isArray(container) || container instanceof Map || container instanceof Set) container.forEach(show)
-  else for (const [key, value] of Object.entries(container)) show(value, key)
+  else for (const key of Object.keys(container)) show((container as Record<string, unknown>)[key], key)
 }
 
 function isContainer(value: object): boolean {

@@ -13,7 +13,7 @@ import { ArgumentError, isFloating, scope, show, Tensor, zerosLike } from '../te
 import * as is from '../tensor/kinds.ts'
 import { type Settings, settle } from '../tensor/options.ts'
 import { warn } from '../tensor/warn.ts'
-import { isHeld, WHERE_PARAMETERS_ARE } from './module.ts'
+import { isHeld, Module, sameParameters, WHERE_PARAMETERS_ARE } from './module.ts'
 import { Parameter } from './parameter.ts'
 import { isParameterSource, namedIn, type ParameterSource, titleOf } from './parameter-source.ts'
 
@@ -128,7 +128,7 @@ export function lossAndGradients<T extends Tensor | { readonly total: Tensor }>(
   const tape = new LossTape()
   try {
     let trainable = watchParameters(tape, source)
-    capturing()?.require(() => sameItems(trainableOf(source), trainable))
+    capturing()?.require(stillTrainable(source, trainable))
     const loss = tape.run(f)
     // the module may have created a parameter while it ran: it is in the fields now
     if (tape.strays.size > 0) trainable = watchParameters(tape, source)
@@ -181,6 +181,21 @@ const trainableOf = (source: ParameterSource): (readonly [name: string, paramete
 
 const sameItems = (a: readonly (readonly unknown[])[], b: readonly (readonly unknown[])[]): boolean =>
   a.length === b.length && a.every((pair, i) => pair[0] === b[i][0] && pair[1] === b[i][1])
+
+/** Returns a function that tells whether these are the trainable parameters of a source. */
+function stillTrainable(source: ParameterSource, trainable: readonly (readonly [string, Parameter])[]): () => boolean {
+  /** all parameters, and whether the source has the same ones as when they were looked for */
+  let known: { readonly all: readonly Parameter[]; readonly areSame: () => boolean } | undefined
+  return () => {
+    if (known?.areSame()) {
+      let at = 0
+      for (const parameter of known.all) if (parameter.trainable && trainable[at++]?.[1] !== parameter) return false
+      return at === trainable.length
+    }
+    known = source instanceof Module ? { all: [...source.parameters()], areSame: sameParameters(source) } : undefined
+    return sameItems(trainableOf(source), trainable)
+  }
+}
 
 function watchParameters(tape: Tape, source: ParameterSource): (readonly [name: string, parameter: Parameter])[] {
   const trainable = trainableOf(source)

@@ -23,7 +23,7 @@ import {
   toDevice,
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { type Place, placesIn } from './fields.ts'
+import { type Place, placesIn, sameFields } from './fields.ts'
 import { prepareForward } from './forward.ts'
 import { Buffer, copyOf, ModuleTensor, Parameter } from './parameter.ts'
 
@@ -112,11 +112,11 @@ export const isHeld = (parameter: Parameter): boolean => held.has(parameter)
 /**
  * The positions of parameters and modules in a module and in all modules inside. A part with several positions is listed
  * several times; a module is searched at the first one.
+ * @param opened gets the module and everything inside that is searched
  * @throws FieldError for a part that has no name at any position
  */
-export function placesBelow(module: Module): Place<Part>[] {
+export function placesBelow(module: Module, opened = new Set<object>()): Place<Part>[] {
   const places: Place<Part>[] = []
-  const opened = new Set<object>()
   const open = (owner: Module, prefix: string): void => {
     for (const place of placesIn(owner, isPart, prefix, opened)) {
       places.push(place)
@@ -133,6 +133,15 @@ export function placesBelow(module: Module): Place<Part>[] {
   for (const place of unnamed)
     if (place.value !== module && !named.has(place.value)) throw new FieldError(module, place)
   return places
+}
+
+/** Returns a function that tells whether a module certainly has the same parameters, with the same names, as now. */
+export function sameParameters(module: Module): () => boolean {
+  if (module.namedParameters !== Module.prototype.namedParameters) return () => false
+  const opened = new Set<object>()
+  const places = placesBelow(module, opened)
+  // what has no name is searched and is not in this set
+  return places.some(({ problem }) => problem !== undefined) ? () => false : sameFields(opened, isPart)
 }
 
 /**

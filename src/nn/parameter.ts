@@ -36,16 +36,15 @@ import { piecesOf } from '../tensor/pieces.ts'
 import { currentCount, restoredAfterCount } from '../tensor/stand-ins.ts'
 import type { Initializer } from './init.ts'
 
-/** Memory that belongs to the value of a parameter. */
-const owned = new WeakSet<Storage>()
-
 const isWhole = (x: Tensor): boolean => x.isContiguous && x.storage.length === x.size
 
-/** Memory for one parameter: the tensor's own, or a copy if the tensor is a view of a part, belongs to another parameter or is borrowed. */
+/** Whether a parameter can take the memory of a tensor. */
+const isFree = (x: Tensor): boolean => isWhole(x) && !x.storage.isBorrowed
+
+/** Memory for one parameter: the tensor's own, or a copy if the tensor is a view of a part, or its memory belongs to another parameter or will have other values. */
 function take(value: Tensor): Storage {
-  const free = isWhole(value) && !owned.has(value.storage) && !value.storage.isBorrowed
-  const { storage } = keep(free ? value : deviceOf(value).kernels.copy(value))
-  owned.add(storage)
+  const { storage } = keep(isFree(value) ? value : deviceOf(value).kernels.copy(value))
+  storage.isBorrowed = true
   return storage
 }
 
@@ -159,7 +158,7 @@ export abstract class ModuleTensor extends Tensor {
     const whole = () => {
       const value = read()
       this.#check('assignLater', value)
-      return isWhole(value) && !owned.has(value.storage) ? value : deviceOf(value).kernels.copy(value)
+      return isFree(value) ? value : deviceOf(value).kernels.copy(value)
     }
     return noGrad(() => new Scope(`reading a ${this.role}`, false).close(whole))
   }
@@ -197,7 +196,6 @@ export abstract class ModuleTensor extends Tensor {
   renew(): void {
     const renewed = this.storage.move(NEW_VALUE(this.role))
     renewed.keep()
-    owned.add(renewed)
     this.replaceStorage(renewed)
   }
 }

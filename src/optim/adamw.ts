@@ -95,23 +95,39 @@ export const momentFormatsOf = (storage: MomentStorage) => ({
 
 /** The same for all parameters at once, in place; false if the device does not support it. */
 export function adamwInPlace(inputs: readonly UpdateInput[], settings: MomentSettings): boolean {
-  const { adamwInPlace: kernel, adamwPackedInPlace: packedKernel } = deviceOf(inputs[0].value).kernels
-  if (inputs.some(({ value }) => value.device !== inputs[0].value.device)) return false
-  if (inputs[0].packed) {
+  const [{ value, packed: isPacked }] = inputs
+  const { adamwInPlace: kernel, adamwPackedInPlace: packedKernel } = deviceOf(value).kernels
+  const { device } = value
+  if (inputs.some(({ value }) => value.device !== device)) return false
+  const numbersOf = adamwNumbersOf(settings)
+  if (isPacked) {
     const updates = inputs.map(input => {
       const { value, gradient, packed } = input
       const { firstMoment, secondMoment } = packed!
-      return { value, gradient, firstMoment, secondMoment, numbers: adamwNumbers(input, settings) }
+      return { value, gradient, firstMoment, secondMoment, numbers: numbersOf(input) }
     })
     return packedKernel?.(updates) === true
   }
   if (!kernel) return false
   const updates = inputs.map(input => {
-    const { firstMoment, secondMoment } = input.slots
-    const { value, gradient } = input
-    return { value, gradient, firstMoment, secondMoment, numbers: adamwNumbers(input, settings) }
+    const { value, gradient, slots } = input
+    const { firstMoment, secondMoment } = slots
+    return { value, gradient, firstMoment, secondMoment, numbers: numbersOf(input) }
   })
   return kernel(updates) === true
+}
+
+/** The numbers of each of several updates: the same object for neighbours with the same step, rate and decay. */
+function adamwNumbersOf(settings: MomentSettings): (input: UpdateInput) => AdamWNumbers {
+  let last: UpdateInput | undefined
+  let numbers: AdamWNumbers
+  return input => {
+    const { step, learningRate, weightDecay } = input
+    if (last?.step !== step || last.learningRate !== learningRate || last.weightDecay !== weightDecay)
+      numbers = adamwNumbers(input, settings)
+    last = input
+    return numbers
+  }
 }
 
 function adamwNumbers({ step, learningRate, weightDecay }: UpdateInput, settings: MomentSettings): AdamWNumbers {

@@ -249,9 +249,13 @@ export abstract class Optimizer {
     checkSetting('learningRate', learningRate, 0)
     capturing()?.refuse('it steps an optimizer')
     restoredAfterCount(this, () => this.#saved())
-    for (const [name, { shape, dtype }] of gradients) {
-      const { parameter: own } = this.#member(name)
-      if (this.#isPacked) checkMomentDevice(own.device)
+    const isPacked = this.#isPacked
+    const moving: { name: string; member: Member; gradient: Tensor }[] = []
+    for (const [name, gradient] of gradients) {
+      const { shape, dtype } = gradient
+      const member = this.#member(name)
+      const own = member.parameter
+      if (isPacked) checkMomentDevice(own.device)
       if (!sameShape(shape, own.shape))
         throw new ShapeError(
           `step: the gradient of ${name} has shape ${show(shape)}, but the parameter has shape ${show(own.shape)}`,
@@ -260,21 +264,26 @@ export abstract class Optimizer {
         )
       if (dtype !== own.dtype)
         throw new DTypeError(`step: the gradient of ${name} is ${dtype}, but the parameter is ${own.dtype}`, dtype)
+      if (own.trainable && this.#owns(name)) moving.push({ name, member, gradient })
     }
-    const moves: { parameter: Parameter; memory: Memory; input: UpdateInput }[] = []
-    for (const [name, gradient] of gradients) {
-      const { parameter, weightDecay, learningRateFactor } = this.#member(name)
-      if (!parameter.trainable || !this.#owns(name)) continue
-      const memory = this.#memory(name, parameter)
-      const [step, { slots }] = [memory.steps + 1, memory]
-      const rate = learningRate * learningRateFactor
-      const packed = this.#packed(name, parameter, memory)
-      const input = { value: parameter, gradient, slots, step, learningRate: rate, weightDecay, packed }
-      moves.push({ parameter, memory, input })
-    }
-    if (moves.length === 0) return
-    const isDone = noGrad(() => this.updateInPlace(moves.map(({ input }) => input)))
-    for (const { parameter, memory, input } of moves) {
+    if (moving.length === 0) return
+    const memories = moving.map(({ name, member }) => this.#memory(name, member.parameter))
+    const inputs = moving.map(({ name, member, gradient }, i): UpdateInput => {
+      const { parameter, weightDecay, learningRateFactor } = member
+      const memory = memories[i]
+      return {
+        value: parameter,
+        gradient,
+        slots: memory.slots,
+        step: memory.steps + 1,
+        learningRate: learningRate * learningRateFactor,
+        weightDecay,
+        packed: isPacked ? this.#packed(name, parameter, memory) : undefined,
+      }
+    })
+    const isDone = noGrad(() => this.updateInPlace(inputs))
+    for (const [i, input] of inputs.entries()) {
+      const [{ parameter }, memory] = [moving[i].member, memories[i]]
       memory.steps++
       // one parameter at a time, so that only the intermediate values of one are in memory, and with the same result as alone
       if (isDone || noGrad(() => this.updateInPlace([input]))) parameter.renew()

@@ -26,29 +26,20 @@ export const uncollectedBytes = (): number => uncollected
 /** A promise for a read to wait for, so that finalizers can run, and others; undefined if little memory was left to them, and little time. */
 export const relief = (): Promise<void> | undefined => collection ?? turn()
 
-/** A claim on a piece of memory by its holder: when the holder is collected, the piece is freed. */
+/** A claim on a piece of memory: when it is collected, the piece is freed. Only what uses the memory refers to it. */
 export class Claim {
   /** the buffer that the engine counts */
   readonly weight: object | undefined
-  readonly #piece: Piece
   /** bytes that count as left to the collector */
   #bytes: number
 
   /** @param bytes bytes outside of the engine's heap: 0 if the engine counts the memory itself */
-  constructor(holder: object, piece: Piece, bytes: number) {
-    this.#piece = piece
+  constructor(piece: Piece, bytes: number) {
     this.#bytes = bytes
     this.weight = weightOf(bytes)
-    registry.register(holder, piece, this)
+    registry.register(this, piece, this)
     uncollected += bytes
     if (uncollected >= MUCH) collection ??= nextTask().then(reset)
-  }
-
-  /** Makes another object the holder of the piece. */
-  moveTo(holder: object): this {
-    registry.unregister(this)
-    registry.register(holder, this.#piece, this)
-    return this
   }
 
   /** The piece is kept on purpose: it does not count as left to the collector. */

@@ -69,7 +69,7 @@ export class Storage implements Owned {
   readonly length: number
   /** the list of the scope that will free this memory; null if the garbage collector will */
   owner: readonly Owned[] | null = null
-  /** whether its memory will have other values soon, so that who wants to keep the value copies it */
+  /** whether its memory will have other values, as that of a parameter, so that who wants to keep the value copies it */
   isBorrowed = false
   #handle: unknown
   #freedBy: string | null = null
@@ -84,7 +84,7 @@ export class Storage implements Owned {
     this.dtype = dtype
     this.length = length
     this.#handle = handle
-    if (claim) this.#claim = claim.moveTo(this)
+    if (claim) this.#claim = claim
     else this.#settle()
   }
 
@@ -125,7 +125,7 @@ export class Storage implements Owned {
     if (this.#claim || this.#freedBy !== null) return
     const { device, length, dtype } = this
     const bytes = device.isManaged ? 0 : length * bytesPerElement(dtype)
-    this.#claim = new Claim(this, { memory: device, handle: this.#handle }, bytes)
+    this.#claim = new Claim({ memory: device, handle: this.#handle }, bytes)
   }
 
   /** The same, for memory that is kept on purpose. */
@@ -140,6 +140,7 @@ export class Storage implements Owned {
     const claim = this.#claim
     this.#claim = null
     const moved = new Storage(this.device, this.dtype, this.length, this.#end(by), claim)
+    moved.isBorrowed = this.isBorrowed
     this.#replaceBy(moved)
     return moved
   }

@@ -6,7 +6,7 @@ import { before, describe, it } from 'node:test'
 import { capture, vmap } from '../../src/autograd/index.ts'
 import { firstNonFinite } from '../../src/debug/index.ts'
 import { BatchNorm1d, Dropout, Linear, lossAndGradients, onForward } from '../../src/nn/index.ts'
-import { clipGradients, SGD } from '../../src/optim/index.ts'
+import { AdamW, clipGradients, SGD } from '../../src/optim/index.ts'
 import {
   CaptureError,
   device,
@@ -224,6 +224,36 @@ describe('memory', () => {
       f(ones([2, 4]).mul(3))
       if (i > 0) assert.throws(() => values(held), FreedError)
     }
+  })
+
+  it('of gradients that were clipped in place is copied for a parameter that gets one as its value', () => {
+    const [layer, other] = [new Linear(4, 3), new Linear(4, 3)]
+    const f = capture((x: Tensor) => lossAndGradients(layer, () => layer.forward(x).square().mean()))
+    for (let i = 0; i < 8; i++) {
+      const { gradients } = f(ones([2, 4]))
+      clipGradients(gradients, 0.1)
+      const weight = gradients.get('weight')!
+      const right = values(weight)
+      other.weight.assign(weight)
+      f(ones([2, 4]).mul(3))
+      assert.deepEqual(values(other.weight), right)
+    }
+    assert.equal(f.isReplay, true)
+  })
+
+  it('of parameters that AdamW updated is freed with them', async () => {
+    const before = await collectGarbage(used)
+    const train = (): WeakRef<Linear> => {
+      const layer = new Linear(100, 100)
+      const optimizer = new AdamW(layer)
+      const f = capture((x: Tensor) => lossAndGradients(layer, () => layer.forward(x).square().mean()))
+      for (let i = 0; i < 8; i++) scope(() => optimizer.step(f(ones([2, 100])).gradients))
+      assert.equal(f.isReplay, true)
+      return new WeakRef(layer)
+    }
+    const layer = train()
+    assert.equal(await collectGarbage(used), before)
+    assert.equal(layer.deref(), undefined)
   })
 
   it('of a parameter whose value is read during a call that is noted', () => {

@@ -6,7 +6,7 @@ import { before, describe, it } from 'node:test'
 import { capture, grad, vjp } from '../../src/autograd/index.ts'
 import { profile } from '../../src/debug/index.ts'
 import { CoCa } from '../../src/models/index.ts'
-import { Dropout, Linear, lossAndGradients, Parameter } from '../../src/nn/index.ts'
+import { Dropout, Linear, lossAndGradients, Module, Parameter } from '../../src/nn/index.ts'
 import { Adafactor, AdamW, Lion, type Optimizer, SGD } from '../../src/optim/index.ts'
 import {
   CaptureError,
@@ -418,6 +418,64 @@ describe('a change that is no argument', () => {
         assert.deepEqual([bits(found.loss), bits(found.gradients.get('weight')!)], [loss, weight])
       })
   })
+})
+
+describe('the trainable parameters of a captured training step', () => {
+  class Model extends Module {
+    layers: Linear[] = [new Linear(2, 2)]
+    readonly heads = new Map([['a', new Linear(2, 1)]])
+    notes: unknown = 0
+    forward(x: Tensor): Tensor {
+      const inside = this.layers.reduce((y, layer) => layer.forward(y), x)
+      return [...this.heads.values()].map(head => head.forward(inside)).reduce((sum, y) => sum.add(y))
+    }
+  }
+
+  const changes: Readonly<Record<string, (model: Model) => void>> = {
+    'one is frozen': model => {
+      model.layers[0].bias!.trainable = false
+    },
+    'one is frozen, and another one no longer': model => {
+      model.layers[0].bias!.trainable = false
+      model.layers[0].weight.trainable = true
+    },
+    'a layer is added': model => void model.layers.push(new Linear(2, 2)),
+    'a layer takes the place of another': model => {
+      model.layers[0] = new Linear(2, 2)
+    },
+    'a layer has another name': model => {
+      const head = model.heads.get('a')!
+      model.heads.delete('a')
+      model.heads.set('b', head)
+    },
+    'a field that held a number holds a parameter': model => {
+      model.notes = [new Parameter(ones([1]))]
+    },
+  }
+
+  for (const [says, change] of Object.entries(changes))
+    it(`are looked at in each call: ${says}`, () => {
+      const model = new Model()
+      model.layers[0].weight.trainable = false
+      const plain = (x: Tensor) => lossAndGradients(model, () => model.forward(x).square().sum(), { allowUnused: true })
+      const f = capture(plain)
+      let replays = 0
+      for (let i = 0; i < 16; i++)
+        scope(() => {
+          model.notes = Array.isArray(model.notes) ? model.notes : i
+          if (i === 9) change(model)
+          const x = tensor([[1, i]])
+          const shown = ({ loss, gradients }: ReturnType<typeof plain>) => [
+            bits(loss),
+            [...gradients].map(([name, gradient]) => [name, bits(gradient)]),
+          ]
+          const right = shown(plain(x))
+          assert.deepEqual(shown(f(x)), right)
+          if (f.isReplay) replays++
+          if (i === 8 || i === 15) assert.equal(f.isReplay, true)
+        })
+      assert.ok(replays > 3)
+    })
 })
 
 describe('errors', () => {

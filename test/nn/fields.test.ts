@@ -7,6 +7,7 @@ import '../reference.ts'
 import { toSafetensors } from '../../src/io/formats/device-tensors.ts'
 import { encodeSafetensors, parseSafetensors } from '../../src/io/formats/safetensors.ts'
 import { FieldError, init, Linear, Module, Parameter, parameter, withParameters } from '../../src/nn/index.ts'
+import { sameParameters } from '../../src/nn/module.ts'
 import { ones, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { toDevice } from '../../src/train/checkpoint.ts'
 import { fc, runs, values } from '../support.ts'
@@ -51,6 +52,8 @@ const plans = fc.uniqueArray(fc.tuple(keys, plan), { selector: ([key]) => String
 
 interface Built {
   readonly root: Module
+  /** all parameters, modules and containers */
+  readonly made: readonly object[]
   readonly parameters: Parameter[]
   readonly modules: Module[]
 }
@@ -78,7 +81,7 @@ function build(entries: readonly (readonly [string | number, Plan])[]): Built {
         else set(owner, key, make(value))
     return owner
   }
-  return { root: make({ kind: 'module', entries }) as Module, parameters, modules }
+  return { root: make({ kind: 'module', entries }) as Module, made, parameters, modules }
 }
 
 const property = (f: (built: Built) => void) =>
@@ -161,6 +164,34 @@ describe('in nested arrays, plain objects and Maps', () => {
         'freeze reaches every parameter',
       )
     }))
+
+  it('a change of the parameters or of their names is seen', () =>
+    fc.assert(
+      fc.property(plans, fc.nat(), fc.nat(), fc.constantFrom('set', 'remove', 'rename'), (entries, at, to, change) => {
+        const { root, made } = build(entries)
+        const listed = () => [...root.namedParameters()]
+        const before = listed()
+        const areSame = sameParameters(root)
+        assert.equal(areSame(), true)
+        const owners = made.filter(owner => !(owner instanceof Parameter))
+        const owner = owners[at % owners.length]
+        const value = to % 3 === 0 ? new Parameter(ones([1])) : to % 3 === 1 ? made[to % made.length] : to
+        const fields = Object.keys(owner).filter(key => key !== 'training')
+        const [key] = owner instanceof Map ? owner.keys() : fields
+        if (change === 'set')
+          owner instanceof Map ? owner.set(key ?? 'one', value) : Reflect.set(owner, key ?? 0, value)
+        else if (key !== undefined) {
+          const moved = owner instanceof Map ? owner.get(key) : Reflect.get(owner, key)
+          owner instanceof Map ? owner.delete(key) : Reflect.deleteProperty(owner, key)
+          if (change === 'rename') owner instanceof Map ? owner.set('one', moved) : Reflect.set(owner, 'one', moved)
+        }
+        const after = listed()
+        const isChanged =
+          after.length !== before.length || after.some((one, i) => one.some((x, j) => x !== before[i][j]))
+        if (isChanged) assert.equal(areSame(), false)
+      }),
+      runs(300),
+    ))
 
   it('printing ends with cyclic references, and shows every parameter', () =>
     property(({ root, parameters }) => {

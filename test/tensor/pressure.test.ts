@@ -42,11 +42,10 @@ describe('a loop without a scope', () => {
 
 describe('a claim on memory', () => {
   const piece = { memory: { free: () => assert.fail('nobody collects here') }, handle: null }
-  const holder = {}
 
   it('counts until it is kept or the memory is freed', () => {
     const before = uncollectedBytes()
-    const [a, b] = [new Claim(holder, piece, 1000), new Claim(holder, piece, 200)]
+    const [a, b] = [new Claim(piece, 1000), new Claim(piece, 200)]
     assert.equal(uncollectedBytes() - before, 1200)
     a.keep()
     assert.equal(uncollectedBytes() - before, 200)
@@ -61,7 +60,7 @@ describe('a claim on memory', () => {
     setImmediate(() => {
       hasTaskRun = true
     })
-    const claim = new Claim(holder, piece, 64 * MiB)
+    const claim = new Claim(piece, 64 * MiB)
     assert.ok(relief(), 'a read waits')
     await relief()
     assert.ok(hasTaskRun, 'other tasks ran')
@@ -72,7 +71,7 @@ describe('a claim on memory', () => {
 
   it('of more than a quarter of a memory prevents its growth, unless it is kept', () => {
     const heap = new Heap(new WebAssembly.Memory({ initial: 2, maximum: 1024 }), 1024)
-    const claim = new Claim(holder, piece, 20 * MiB)
+    const claim = new Claim(piece, 20 * MiB)
     assert.throws(() => heap.take(MiB), /cpu: no memory for 1 MiB: 0 bytes are in use of 64 MiB at most, and 20 MiB/)
     claim.keep()
     heap.give(heap.take(MiB))
@@ -81,7 +80,7 @@ describe('a claim on memory', () => {
 
   it('of more than 1 GiB prevents allocation on the gpu device', async () => {
     await device.open('gpu', { backend: 'cpu' })
-    const claim = new Claim(holder, piece, 1025 * MiB)
+    const claim = new Claim(piece, 1025 * MiB)
     assert.throws(
       () => device.with('gpu', () => ones([4])),
       (error: unknown) => {

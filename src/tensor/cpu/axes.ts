@@ -13,6 +13,9 @@ export interface Laid {
 /** One element for all positions. */
 export const scalar: Laid = { shape: [], strides: [] }
 
+/** The number of elements from which a kernel takes longer than its call, so that walking through memory in order is faster. */
+const FEW = 512
+
 /** The stride in elements along an axis of a shape to which a view broadcasts. */
 function stepOf(view: Laid, axis: number, rank: number): number {
   const own = axis - rank + view.shape.length
@@ -72,6 +75,34 @@ export class Axes {
       this.#z[last] = stepZ
     }
     this.#count = last + 1
+    this.#setInner()
+  }
+
+  /**
+   * Moves the two largest axes next to the innermost one if a kernel would have few elements otherwise: for work that may be done in any
+   * order, and does not need the number of elements before.
+   */
+  largestInside(): void {
+    const last = this.#count - 1
+    if (last < 3 || this.n2 * this.n1 * this.n0 >= FEW) return
+    const isLarger = (a: number, b: number) => this.#sizes[a] >= this.#sizes[b]
+    let [first, second] = isLarger(1, 0) ? [1, 0] : [0, 1]
+    for (let axis = 2; axis < last; axis++)
+      if (isLarger(axis, first)) [first, second] = [axis, first]
+      else if (isLarger(axis, second)) second = axis
+    this.#move(Math.max(first, second), last - 1)
+    this.#move(Math.min(first, second), last - 2)
+    this.#setInner()
+  }
+
+  /** Moves an axis inside, past all axes up to a place. */
+  #move(axis: number, to: number): void {
+    for (const list of [this.#sizes, this.#x, this.#y, this.#z])
+      for (let i = axis; i < to; i++) [list[i], list[i + 1]] = [list[i + 1], list[i]]
+  }
+
+  #setInner(): void {
+    const last = this.#count - 1
     this.n0 = last >= 0 ? this.#sizes[last] : 1
     this.x0 = last >= 0 ? this.#x[last] : 0
     this.y0 = last >= 0 ? this.#y[last] : 0
@@ -86,16 +117,48 @@ export class Axes {
     this.z2 = last >= 2 ? this.#z[last - 2] : 0
   }
 
-  /** Calls `part` for the inner axes, at every position of the outer axes. */
-  each(inner: 2 | 3, part: Part): void {
+  /**
+   * Calls `part` for the inner axes, at every position of the outer axes, or at those from one to another.
+   * @param from the number of positions before the first
+   */
+  each(inner: 2 | 3, part: Part, from = 0, to = this.#positions(inner)): void {
     const outer = this.#count - inner
-    if (outer <= 0) part(0, 0, 0, 0)
-    else this.#walk(0, outer, 0, 0, 0, 0, inner === 3 ? this.n2 * this.n1 * this.n0 : this.n1 * this.n0, part)
+    const size = inner === 3 ? this.n2 * this.n1 * this.n0 : this.n1 * this.n0
+    for (let position = from; position < to; position++) {
+      let [x, y, z, rest] = [0, 0, 0, position]
+      for (let axis = outer - 1; axis >= 0; axis--) {
+        const n = this.#sizes[axis]
+        const i = rest % n
+        rest = (rest - i) / n
+        x += i * this.#x[axis]
+        y += i * this.#y[axis]
+        z += i * this.#z[axis]
+      }
+      part(x, y, z, position * size)
+    }
   }
 
-  /** Calls `part` for the three inner axes, cut into parts of `grain` elements or more, at every position of the outer axes. */
+  /** The number of positions of the outer axes. */
+  #positions(inner: 2 | 3): number {
+    let positions = 1
+    for (let axis = 0; axis < this.#count - inner; axis++) positions *= this.#sizes[axis]
+    return positions
+  }
+
+  /**
+   * Calls `part` for the three inner axes at every position of the outer axes. Each thread gets `grain` elements or more: some of the
+   * positions, or if these have many elements, a part of each.
+   */
   share(threads: KernelThreads, grain: number, part: SharedPart): void {
     const { n2, n1, n0, x2, y2, z2, x1, y1, z1, x0, y0, z0 } = this
+    const positions = this.#positions(3)
+    const size = n2 * n1 * n0
+    if (positions > 1 && size < 2 * grain) {
+      threads.share(positions, Math.ceil(grain / size), (lane, from, to) =>
+        this.each(3, (x, y, z, before) => part(lane, x, y, z, before, n2, n1, n0), from, to),
+      )
+      return
+    }
     this.each(3, (x, y, z, before) => {
       if (n2 > 1)
         threads.share(n2, Math.ceil(grain / (n1 * n0)), (lane, from, to) =>
@@ -113,34 +176,5 @@ export class Axes {
           64,
         )
     })
-  }
-
-  #walk(
-    axis: number,
-    outer: number,
-    x: number,
-    y: number,
-    z: number,
-    before: number,
-    size: number,
-    part: Part,
-  ): number {
-    if (axis === outer) {
-      part(x, y, z, before)
-      return before + size
-    }
-    let done = before
-    for (let i = 0; i < this.#sizes[axis]; i++)
-      done = this.#walk(
-        axis + 1,
-        outer,
-        x + i * this.#x[axis],
-        y + i * this.#y[axis],
-        z + i * this.#z[axis],
-        done,
-        size,
-        part,
-      )
-    return done
   }
 }

@@ -123,9 +123,9 @@ class Program {
   }
 
   /** The result is in memory that the next call needs. */
-  #lend(result: unknown): void {
-    this.#last = [...storagesIn(result)].filter(storage => this.#isLent(storage))
-    for (const storage of this.#last) storage.isBorrowed = true
+  #lend(own: readonly Storage[]): void {
+    this.#last = own
+    for (const storage of own) storage.isBorrowed = true
   }
 
   #giveBack(): void {
@@ -251,7 +251,7 @@ class Program {
         }
         arena.seal()
         this.#arena = arena
-        this.#lend(result)
+        this.#lend(own)
         return [result, this.#noted]
       }
       this.reason = log.reason
@@ -309,8 +309,8 @@ class Program {
     for (const { storage, block, isCopied } of outside) if (isCopied) this.#copy(block, storage)
     this.#repeats++
     workspace.threads.repeat(log)
-    const result = again()
-    this.#lend(result)
+    const { result, own } = again()
+    this.#lend(own)
     this.isReplay = true
     return result
   }

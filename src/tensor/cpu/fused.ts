@@ -315,24 +315,41 @@ export function fusedKernels(workspace: Workspace): Partial<FusedKernels> {
     },
 
     adamwInPlace(updates) {
+      const isOwn = (x: Tensor, like: Tensor) => isPlain(x, like) && isWhole(x)
       for (const { value, gradient, firstMoment, secondMoment } of updates) {
-        const own = [value, firstMoment, secondMoment]
-        if (!isPlain(gradient, value) || !own.every(t => isPlain(t, value) && isWhole(t))) return undefined
+        if (!isPlain(gradient, value) || !isOwn(value, value)) return undefined
+        if (!isOwn(firstMoment, value) || !isOwn(secondMoment, value)) return undefined
       }
       const row = rowOf(updates.map(({ value }) => value.size))
-      const parts = updates.map(({ value, gradient, firstMoment, secondMoment, numbers }) => {
-        const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
-        const settings = [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, kept, rate, deviation] as const
-        const [x, m, v] = [value, firstMoment, secondMoment].map(t => workspace.address(t))
-        return { x, m, v, slope: workspace.dense(gradient), settings }
-      })
+      const parts = updates.map(({ value, gradient, firstMoment, secondMoment, numbers }) => ({
+        x: workspace.address(value),
+        m: workspace.address(firstMoment),
+        v: workspace.address(secondMoment),
+        slope: workspace.dense(gradient),
+        numbers,
+      }))
       threads.share(
         row.total,
         grains.compute,
         ({ code }, first, last) =>
           row.each(first, last, (i, at, count) => {
-            const { x, m, v, slope, settings } = parts[i]
-            code.adamw(x + 4 * at, slope + 4 * at, m + 4 * at, v + 4 * at, count, ...settings)
+            const { x, m, v, slope, numbers } = parts[i]
+            const { beta1, beta2, epsilon, kept, rate, deviation } = numbers
+            code.adamw(
+              x + 4 * at,
+              slope + 4 * at,
+              m + 4 * at,
+              v + 4 * at,
+              count,
+              beta1,
+              1 - beta1,
+              beta2,
+              1 - beta2,
+              epsilon,
+              kept,
+              rate,
+              deviation,
+            )
           }),
         16,
       )

@@ -328,7 +328,6 @@ export class Arena {
     this.#state = 'sealed'
     const outer = this.#outer
     this.#claim = new Claim(
-      this,
       { memory: { free: block => outer.give(block as Block) }, handle: this.#memory },
       this.#memory.bytes,
     )

@@ -7,8 +7,11 @@ import type { Block } from './heap.ts'
 
 /** A result that can be made again. */
 export interface Template {
-  /** The result once more, with new tensors in the same memory for those that are the function's own. */
-  again(): unknown
+  /**
+   * The result once more, with new tensors in the same memory for those that are the function's own.
+   * @returns the storages of these, too
+   */
+  again(): { readonly result: unknown; readonly own: readonly Storage[] }
   /** what the result consists of, beside the values of its tensors */
   readonly parts: readonly unknown[]
 }
@@ -32,8 +35,11 @@ export function templateOf(
   const parts: unknown[] = []
   /** what an item is inside of */
   const around = new Set<object>()
-  /** new storages of the call, by those of the result */
-  let storages = new Map<Storage, Storage>()
+  /** the function's own storages in the result, each once, and what makes them again */
+  const found: Storage[] = []
+  const makers: (() => Storage)[] = []
+  /** those that were made again */
+  let own: readonly Storage[] = []
 
   const makeTensor = (item: Tensor): (() => unknown) => {
     // a parameter or a buffer: the object stays, whatever its value
@@ -47,11 +53,10 @@ export function templateOf(
     }
     const block = { ...(storage.handle as Block) }
     parts.push(block.pointer)
-    return () => {
-      const own = storages.get(storage) ?? new Storage(device, dtype, length, block)
-      storages.set(storage, own)
-      return new Tensor(own, shape, strides, offset)
-    }
+    const known = found.indexOf(storage)
+    const at = known < 0 ? found.push(storage) - 1 : known
+    makers[at] ??= () => new Storage(device, dtype, length, block)
+    return () => new Tensor(own[at], shape, strides, offset)
   }
   const makeOther = (item: object): (() => unknown) => {
     parts.push(item)
@@ -98,8 +103,8 @@ export function templateOf(
   return {
     parts,
     again() {
-      storages = new Map()
-      return again()
+      own = makers.map(make => make())
+      return { result: again(), own }
     },
   }
 }

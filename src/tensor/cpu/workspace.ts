@@ -164,6 +164,7 @@ export class Workspace {
     const kernel = `copy_${bitsOf(dtype)}` as const
     const bytes = bytesPerElement(dtype)
     axes.join(shape, { shape, strides: toStrides }, bytes, { shape, strides: fromStrides }, bytes)
+    axes.largestInside()
     const { x2, x1, x0, y2, y1, y0 } = axes
     axes.share(this.threads, grains.move, ({ code }, x, y, _z, _before, n2, n1, n0) =>
       code[kernel](to + x, from + y, n2, n1, n0, x2, x1, x0, y2, y1, y0),
