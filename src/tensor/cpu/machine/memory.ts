@@ -58,6 +58,9 @@ function open(choice: Instructions | undefined): Placed | string {
   if ('needs' in foreign) return `machine code needs ${foreign.needs}`
   if ('missing' in foreign) return `machine code would be faster: ${foreign.missing}`
   const flags = instructionsHere()
+  // Deno lets a program read it with all permissions only
+  if (flags.size === 0)
+    return 'machine code would be faster: /proc/cpuinfo, which names the instructions of the processor, cannot be read'
   const best = choices.find(name => (choice ?? name) === name && needed[name].every(flag => flags.has(flag)))
   if (!best) return `this processor does not have ${choice ?? 'AVX2'}`
   try {
