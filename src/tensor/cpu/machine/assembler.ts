@@ -80,7 +80,7 @@ const products = {
   multiplyAdd: op(1, 2, 0xa8),
 } as const
 
-export type Binary = keyof typeof binaries | keyof typeof products
+type Binary = keyof typeof binaries | keyof typeof products
 
 const LOAD = op(0, 1, 0x10)
 const STORE = op(0, 1, 0x11)

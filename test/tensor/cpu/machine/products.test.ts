@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { openCpu } from '../../../../src/tensor/cpu/index.ts'
 import { machineCalls } from '../../../../src/tensor/cpu/machine/call.ts'
-import type { Placed } from '../../../../src/tensor/cpu/machine/memory.ts'
+import type { LoadedCode } from '../../../../src/tensor/cpu/machine/memory.ts'
 import { PANEL_BYTES } from '../../../../src/tensor/cpu/machine/products.ts'
 import { type Device, fromData, scope } from '../../../../src/tensor/index.ts'
 import { reference } from '../../../../src/tensor/reference/index.ts'
@@ -50,7 +50,7 @@ function factor(rows: number, columns: number, { row, column }: Steps, seed: num
 }
 
 /** Multiplies by machine code and by three loops. */
-function checker({ code }: { readonly code: Placed }) {
+function checker({ code }: { readonly code: LoadedCode }) {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 2048, shared: true })
   memory.grow(2047)
   const { product } = machineCalls(code, memory).imports as { product(...numbers: number[]): void }
@@ -108,7 +108,7 @@ function checker({ code }: { readonly code: Placed }) {
 for (const instructions of everyInstructions)
   describe(`products with ${instructions}`, { skip: missing(instructions) }, () => {
     const [lanes, height] = instructions === 'AVX-512' ? [16, 12] : [8, 6]
-    const check = checker({ code: codeWith(instructions) as Placed })
+    const check = checker({ code: codeWith(instructions) as LoadedCode })
     /** columns in less than a vector, in one, in two, and beyond */
     const widths = [1, 2, lanes - 1, lanes, lanes + 1, 2 * lanes - 1, 2 * lanes, 2 * lanes + 1, 4 * lanes + 3]
     const plain = (k: number, n: number): Pick<Product, 'a' | 'b'> => ({

@@ -1,6 +1,6 @@
 // Machine code for tests: the instructions that this processor has, or why there is none.
 
-import { openMachineCode, type Placed } from '../../../../src/tensor/cpu/machine/memory.ts'
+import { type LoadedCode, openMachineCode } from '../../../../src/tensor/cpu/machine/memory.ts'
 import type { CpuOptions } from '../../../../src/tensor/index.ts'
 
 export type Instructions = Exclude<CpuOptions['machineCode'], 'off' | undefined>
@@ -9,9 +9,9 @@ export type Instructions = Exclude<CpuOptions['machineCode'], 'off' | undefined>
 export const everyInstructions: readonly Instructions[] = ['AVX-512', 'AVX2']
 
 /** The code with these instructions, or the reason why it is not possible here. */
-export function codeWith(instructions: Instructions): Placed | string {
+export function codeWith(instructions: Instructions): LoadedCode | string {
   try {
-    return openMachineCode(instructions) as Placed
+    return openMachineCode(instructions) as LoadedCode
   } catch (error) {
     return (error as Error).message
   }
