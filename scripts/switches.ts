@@ -18,7 +18,7 @@ const [assembly, ...folders] = ['src/tensor/cpu/assembly', 'src/tensor/cpu', 'sr
 
 /** Files without kernels, generated files, and files that run where results cannot be recorded. */
 const others =
-  /\/(index|worker|mailbox|module|exports|heap|blas|gpujs|backends|runtime|pool|(\w+-)?engine|latch|expressions).ts$/
+  /\/(index|worker|mailbox|module|exports|heap|blas|foreign|openblas-core|gpujs|backends|runtime|pool|(\w+-)?engine|latch|expressions).ts$/
 
 /** Conditions that are evaluated when the kernels are compiled. */
 const settled = /isFloat|sizeof|ASC_FEATURE|^name ==|^!?is(Scaled|Weighted)$|^keeps$/

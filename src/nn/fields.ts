@@ -3,7 +3,7 @@
 // searched.
 
 /** A part of an object and its position. */
-export interface Place<T> {
+export interface FieldPlace<T> {
   /** the keys that lead to it, joined with dots */
   readonly path: string
   readonly value: T
@@ -22,8 +22,8 @@ export function placesIn<T extends object>(
   isPart: (value: object) => value is T,
   prefix = '',
   opened = new Set<object>(),
-): Place<T>[] {
-  const places: Place<T>[] = []
+): FieldPlace<T>[] {
+  const places: FieldPlace<T>[] = []
   const open = (container: object, prefix: string, opened: Set<object>, outerProblem?: string): void => {
     if (opened.has(container)) return
     opened.add(container)

@@ -23,7 +23,7 @@ import {
   toDevice,
 } from '../tensor/index.ts'
 import * as is from '../tensor/kinds.ts'
-import { type Place, placesIn, sameFields } from './fields.ts'
+import { type FieldPlace, placesIn, sameFields } from './fields.ts'
 import { prepareForward } from './forward.ts'
 import { Buffer, copyOf, ModuleTensor, Parameter } from './parameter.ts'
 
@@ -77,7 +77,7 @@ export class FieldError extends TypeError {
   /** the path to it, as far as it exists */
   readonly path: string
 
-  constructor(module: Module, { path, value, problem }: Place<Part>) {
+  constructor(module: Module, { path, value, problem }: FieldPlace<Part>) {
     const part = value instanceof ModuleTensor ? `a ${value.constructor.name} of ${show(value.shape)}` : nameOf(value)
     super(
       `${nameOf(module)}: ${part} at ${path} has no name: ${problem}. Use an array, or a plain object or a Map whose keys are strings without dots. Put values that are not part of the module in a private field (#…)`,
@@ -115,8 +115,8 @@ export const isHeld = (parameter: Parameter): boolean => held.has(parameter)
  * @param opened gets the module and everything inside that is searched
  * @throws FieldError for a part that has no name at any position
  */
-export function placesBelow(module: Module, opened = new Set<object>()): Place<Part>[] {
-  const places: Place<Part>[] = []
+export function placesBelow(module: Module, opened = new Set<object>()): FieldPlace<Part>[] {
+  const places: FieldPlace<Part>[] = []
   const open = (owner: Module, prefix: string): void => {
     for (const place of placesIn(owner, isPart, prefix, opened)) {
       places.push(place)

@@ -66,7 +66,7 @@ describe('the cpu device in a browser', { skip: missing }, () => {
       assert.match(
         opened.description,
         new RegExp(
-          `^WebAssembly with (relaxed )?SIMD, ${says}, up to \\d+ GiB, matrix products of its own \\(a BLAS needs Node\\)`,
+          `^WebAssembly with (relaxed )?SIMD \\(machine code is for Node on Linux and x86-64\\), ${says}, up to \\d+ GiB, matrix products of its own \\(a BLAS needs Node\\)`,
         ),
       )
       const { results, memory } = (await page.evaluate('check(5)')) as {

@@ -68,7 +68,7 @@ export function hosts(project: Project): void {
       const { stdout } = await run(process.execPath, [flag, '--allow-fs-read=*', file], { cwd: project.folder })
       assert.match(
         stdout,
-        /^9 WebAssembly with .*, 1 thread \(threads need --allow-worker\), up to \d+ GiB, matrix products of its own/,
+        /^9 WebAssembly with \w+ ?\w+ \(machine code .*\), 1 thread \(threads need --allow-worker\), up to \d+ GiB, matrix products of its own \(a BLAS/,
       )
     })
   })

@@ -114,7 +114,12 @@ export function oneFile({ installed }: Pick<Project, 'installed'>): void {
           test(`${file} trains on cpu, ${isolated ? 'with threads in an isolated page' : 'on one thread otherwise'}`, async () => {
             const { description, losses, caption, model } = await answerOf<Trained>(file, cpu, isolated)
             const threads = isolated ? '2 threads' : '1 thread \\(threads need a page that is cross-origin isolated\\)'
-            assert.match(description, new RegExp(`^WebAssembly with (relaxed )?SIMD, ${threads}`))
+            assert.match(
+              description,
+              new RegExp(
+                `^WebAssembly with (relaxed )?SIMD \\(machine code is for Node on Linux and x86-64\\), ${threads}`,
+              ),
+            )
             assert.equal(losses.length, 100)
             assert.ok(losses[99] < losses[0] / 10, `the loss went from ${losses[0]} to ${losses[99]}`)
             assert.match(caption, /^a .*(circle|square|triangle|star|cross|ring)/)

@@ -10,12 +10,18 @@ import { checks } from '../gpu/suite.ts'
 import { checkBounds, heaps } from './watched.ts'
 
 describe('kernels write only within their blocks', () => {
-  before(() => device.open('cpu', { threads: 2, blas: 'off' }))
+  for (const machineCode of [undefined, 'off'] as const)
+    describe(machineCode ? 'in WebAssembly' : 'with machine code, if there is any', () => {
+      before(async () => {
+        await device.open('cpu', { threads: 2, blas: 'off', machineCode })
+        if (machineCode === 'off') assert.match(device.get('cpu').description, /machine code is switched off/)
+      })
 
-  for (const { name, run } of [...checks, ...agreements])
-    test(name, async () => {
-      await scope(() => run(device.get('cpu'), 6))
-      checkBounds()
+      for (const { name, run } of [...checks, ...agreements])
+        test(name, async () => {
+          await scope(() => run(device.get('cpu'), 4))
+          checkBounds()
+        })
     })
 
   test('a write outside of a block is detected', () => {

@@ -1,5 +1,5 @@
-// Kernels of every kind that run again from a log have the results that they had, on several threads, in the deterministic mode and
-// without BLAS, in a memory of their own that is given back.
+// Kernels of every kind that run again from a log have the results that they had, on several threads, in the deterministic mode,
+// in WebAssembly, with BLAS and in machine code, in a memory of their own that is given back.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -10,7 +10,8 @@ import { tensors } from './results.ts'
 const settings: readonly CpuOptions[] = [
   { threads: 1 },
   { threads: 2 },
-  { threads: 3, blas: 'off' },
+  { threads: 3, blas: 'off', machineCode: 'off' },
+  { threads: 2, machineCode: 'off' },
   { threads: 2, deterministic: true },
 ]
 

@@ -37,10 +37,13 @@ describe('in the deterministic mode', () => {
     })
   })
 
-  test('the device says so, and uses neither BLAS nor instructions that round differently from machine to machine', () => {
-    const { isDeterministic, blas, instructions, description } = open({ threads: 2, deterministic: true })
-    assert.deepEqual([isDeterministic, blas, instructions], [true, null, 'SIMD'])
-    assert.match(description, /SIMD, 2 threads, deterministic, up to \d+ GiB, matrix products of its own/)
+  test('the device says so, and uses neither machine code, nor BLAS, nor instructions that round differently from machine to machine', () => {
+    const { isDeterministic, machineCode, blas, instructions, description } = open({ threads: 2, deterministic: true })
+    assert.deepEqual([isDeterministic, machineCode, blas, instructions], [true, null, null, 'SIMD'])
+    assert.match(
+      description,
+      /SIMD \(machine code is switched off\), 2 threads, deterministic, up to \d+ GiB, matrix products of its own/,
+    )
     assert.equal(open({ threads: 1, deterministic: false }).isDeterministic, false)
   })
 })

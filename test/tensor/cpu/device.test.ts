@@ -24,7 +24,7 @@ describe('the cpu device', () => {
     assert.equal(device.current, 'cpu')
     assert.match(
       device.description,
-      /^WebAssembly with (relaxed )?SIMD, \d+ threads?, up to \d+ GiB, matrix products (of its own|by) /,
+      /^WebAssembly with (relaxed )?SIMD( \(.+\)|, machine code with AVX(2|-512)), \d+ threads?, up to \d+ GiB, matrix products (of float64 )?(of its own|by) /,
     )
     const line = (await device.list()).find(({ name }) => name === 'cpu')
     assert.deepEqual(line, { name: 'cpu', available: true, detail: device.description })

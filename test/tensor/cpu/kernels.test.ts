@@ -1,5 +1,5 @@
 // Every kernel of the cpu device against the reference, over the same random shapes, strides and broadcasts as the gpu; on one
-// thread, on several threads, and with the system's BLAS if it has one.
+// thread, on several threads, in WebAssembly, with the system's BLAS if it has one, and in machine code if the processor is for it.
 
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
@@ -8,6 +8,7 @@ import { type CpuOptions, type Device, fromData, Generator, scope, type Tensor }
 import { reference } from '../../../src/tensor/reference/index.ts'
 import { fc, runs } from '../../support.ts'
 import { checks, float64Checks } from '../gpu/suite.ts'
+import { everyInstructions, missing } from './machine/support.ts'
 
 /** [rows, columns] with one of both axes contiguous, or neither, or backwards. */
 function matrix(
@@ -45,14 +46,18 @@ function compareProduct(cpu: Device, [m, k, n]: readonly number[], left: number,
     })
 }
 
-const settings: readonly [string, CpuOptions][] = [
-  ['on one thread without BLAS', { threads: 1, blas: 'off' }],
-  ['on three threads without BLAS', { threads: 3, blas: 'off' }],
-  ['as it comes', {}],
+const settings: readonly (readonly [name: string, options: CpuOptions, skip?: string | false])[] = [
+  ['in WebAssembly on one thread', { threads: 1, blas: 'off', machineCode: 'off' }],
+  ['in WebAssembly on three threads', { threads: 3, blas: 'off', machineCode: 'off' }],
+  ['with BLAS', { machineCode: 'off' }],
+  ...everyInstructions.map(
+    (machineCode, i) => [`with ${machineCode}`, { threads: 1 + 2 * i, machineCode }, missing(machineCode)] as const,
+  ),
 ]
 
-for (const [name, options] of settings)
-  describe(name, () => {
+for (const [name, options, skip] of settings)
+  describe(name, { skip }, () => {
+    if (skip) return
     const cpu = openCpu(options)
     after(() => cpu.close())
     for (const check of [...checks, ...float64Checks]) test(check.name, () => scope(() => check.run(cpu, 30)))

@@ -58,3 +58,8 @@ export const elements: readonly SwitchCheck[] = checksOf({
   ...ofMovement,
   ...ofWindows,
 })
+
+/** Those of `elements` that the cpu device may compute in machine code. */
+export const inMachineCode: readonly SwitchCheck[] = elements.filter(({ name }) =>
+  ['functions of one argument', 'functions of rows'].includes(name),
+)

@@ -5,6 +5,8 @@ import { all, around, type Call, type Calls, floats, truth } from './calls.ts'
 
 /** Multiplications from which BLAS is called. */
 const WORTH_A_CALL = 20_000
+/** Multiplications from which machine code is called. */
+const WORTH_MACHINE_CODE = 8000
 /** Multiplications up to which no columns are copied into panels. */
 const SMALL = 1000
 /** Multiplications that are worth two threads. */
@@ -15,12 +17,17 @@ const KEPT = 2 ** 22
 /** [m, k] times [k, n] */
 const sizes = [
   ...around(WORTH_A_CALL),
+  ...around(WORTH_MACHINE_CODE, [1, 2]),
   ...around(SMALL + 1, [1]),
   ...around(SHARED, [1]),
   // tiles of 3 × 12 and 4 × 8, up to eight rows without copies, blocks of 132 × 256 × 1020, a depth of 512
   ...all([1, 3, 4, 5, 9, 133], [1, 4, 257, 513], [1, 3, 8, 9, 12, 1021]).filter(shape => sizeOf(shape) < 300_000),
   // columns in panels of twelve and of eight
   ...all([14], [90], [16, 17, 20, 23, 25, 32]),
+  // tiles in machine code: 12 rows of two vectors of 16, or 6 of two of 8; columns that are copied where more rows than two tiles read them
+  ...all([13, 25], [22, 257, 513], [15, 17, 33, 40]),
+  // 480 rows at a time
+  [481, 9, 17],
   // a gradient of the weight whose columns are pages apart
   [33, 5, 1024],
   [17, 257, 65],
@@ -75,7 +82,11 @@ export const products: Calls = {
     [128, 513, 128],
   ].map(([m, k, n]) => ({ inputs: floats([m, k], [k, n]), f: (a, b) => a.matmul(b), once: k > 3 })),
 
-  'matmul of stacks': [...all([1, 2, 5], [1, 2, 5], [1, 2, 5]), ...around(WORTH_A_CALL)].map(([m, k, n], i) => {
+  'matmul of stacks': [
+    ...all([1, 2, 5], [1, 2, 5], [1, 2, 5]),
+    ...around(WORTH_A_CALL),
+    ...around(WORTH_MACHINE_CODE, [2]),
+  ].map(([m, k, n], i) => {
     const [left, right] = stacks[i % stacks.length]
     return { inputs: floats([...left, m, k], [...right, k, n]), f: (a, b) => a.matmul(b) }
   }),

@@ -80,7 +80,9 @@ const products = {
   multiplyAdd: op(1, 2, 0xa8),
 } as const
 
-export type Binary = keyof typeof binaries | keyof typeof products
+type Binary = keyof typeof binaries | keyof typeof products
+
+const operations = { ...binaries, ...products } as const
 
 const LOAD = op(0, 1, 0x10)
 const STORE = op(0, 1, 0x11)
@@ -112,7 +114,8 @@ export class Assembler {
   readonly lanes: 8 | 16
   /** the number of vector registers */
   readonly registers: 16 | 32
-  readonly #bytes: number[] = []
+  #bytes = new Uint8Array(4096)
+  #length = 0
   /** places where the distance to a label stands */
   readonly #references: { readonly at: number; readonly label: Label }[] = []
   readonly #constants = new Map<string, { readonly words: readonly number[]; readonly label: Label }>()
@@ -127,7 +130,7 @@ export class Assembler {
 
   /** The machine code, with its constants at the end. Throws if a label has no place. */
   finish(): Uint8Array {
-    while (this.#bytes.length % 64 !== 0) this.#byte(0)
+    while (this.#length % 64 !== 0) this.#byte(0)
     for (const { words, label } of this.#constants.values()) {
       this.bind(label)
       for (const word of words) this.#word(word)
@@ -136,7 +139,7 @@ export class Assembler {
       this.bind(label)
       for (const target of targets) this.#word((target.position ?? 0) - (label.position ?? 0))
     }
-    const code = Uint8Array.from(this.#bytes)
+    const code = this.#bytes.slice(0, this.#length)
     const view = new DataView(code.buffer)
     for (const { at: place, label } of this.#references) {
       if (label.position === undefined) throw new Error('a label of the machine code has no place')
@@ -147,7 +150,7 @@ export class Assembler {
 
   /** Where the next instruction will stand. */
   get position(): number {
-    return this.#bytes.length
+    return this.#length
   }
 
   label(): Label {
@@ -155,12 +158,12 @@ export class Assembler {
   }
 
   bind(label: Label): void {
-    label.position = this.#bytes.length
+    label.position = this.#length
   }
 
   /** A new label at this place. */
   here(): Label {
-    return { position: this.#bytes.length }
+    return { position: this.#length }
   }
 
   /** A place with these 32-bit words, which is aligned to the size of a vector. */
@@ -305,7 +308,7 @@ export class Assembler {
   }
 
   align(): void {
-    while (this.#bytes.length % 32 !== 0) this.#byte(0x90)
+    while (this.#length % 32 !== 0) this.#byte(0x90)
   }
 
   /** `body` again and again, while `register` minus `step` stays above zero; not at all if it is zero or less. */
@@ -358,7 +361,7 @@ export class Assembler {
 
   /** to = a binary operation of a and b, or an addition of a product, where `to` is an operand too */
   combine(name: Binary, to: Vector, a: Vector, b: Vector | Place): void {
-    this.#vector({ ...binaries, ...products }[name], to, a, b)
+    this.#vector(operations[name], to, a, b)
   }
 
   loadVector(to: Vector, from: Vector | Place, mask?: Mask): void {
@@ -445,7 +448,7 @@ export class Assembler {
 
   /** An operation on the low four numbers. */
   combineFour(name: Binary, to: Vector, a: Vector, b: Vector): void {
-    this.#vector({ ...binaries, ...products }[name], to, a, b, undefined, false, 16, 0)
+    this.#vector(operations[name], to, a, b, undefined, false, 16, 0)
   }
 
   shuffleFour(to: Vector, a: Vector, b: Vector, choice: number): void {
@@ -518,7 +521,12 @@ export class Assembler {
   // ── encoding ──────────────────────────────────────────────────────────────
 
   #byte(...bytes: number[]): void {
-    for (const byte of bytes) this.#bytes.push(byte & 255)
+    if (this.#length + bytes.length > this.#bytes.length) {
+      const longer = new Uint8Array(2 * this.#bytes.length)
+      longer.set(this.#bytes)
+      this.#bytes = longer
+    }
+    for (const byte of bytes) this.#bytes[this.#length++] = byte
   }
 
   #word(value: number): void {
@@ -526,7 +534,7 @@ export class Assembler {
   }
 
   #distance(label: Label): void {
-    this.#references.push({ at: this.#bytes.length, label })
+    this.#references.push({ at: this.#length, label })
     this.#word(0)
   }
 
@@ -607,7 +615,7 @@ export class Assembler {
     }
     if ('constant' in operand) {
       this.#byte(field | 5)
-      this.#references.push({ at: this.#bytes.length, label: shiftedBy(operand.constant, -after) })
+      this.#references.push({ at: this.#length, label: shiftedBy(operand.constant, -after) })
       this.#word(0)
       return
     }

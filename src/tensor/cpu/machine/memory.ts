@@ -11,7 +11,7 @@ import type { MachineCode } from './call.ts'
 import { assemble } from './program.ts'
 
 /** The code of this process, and the instructions that it uses. */
-export interface Placed extends MachineCode {
+export interface LoadedCode extends MachineCode {
   readonly instructions: Instructions
 }
 
@@ -29,9 +29,9 @@ const READ_EXECUTE = 5
 const PRIVATE_ANONYMOUS = 0x22
 
 /** The code in this process, by its instructions. */
-const placed = new Map<Instructions, Placed>()
+const placed = new Map<Instructions, LoadedCode>()
 
-function place(file: string, koffi: Koffi, instructions: Instructions): Placed {
+function place(file: string, koffi: Koffi, instructions: Instructions): LoadedCode {
   const known = placed.get(instructions)
   if (known) return known
   const c = koffi.load(null)
@@ -51,13 +51,16 @@ function place(file: string, koffi: Koffi, instructions: Instructions): Placed {
 }
 
 /** The code, or the reason why there is none. */
-function open(choice: Instructions | undefined): Placed | string {
+function open(choice: Instructions | undefined): LoadedCode | string {
   if (askNode(node => `${node.platform} ${node.arch}`) !== 'linux x64')
     return 'machine code is for Node on Linux and x86-64'
   const foreign = openKoffi()
   if ('needs' in foreign) return `machine code needs ${foreign.needs}`
   if ('missing' in foreign) return `machine code would be faster: ${foreign.missing}`
   const flags = instructionsHere()
+  // Deno lets a program read it with all permissions only
+  if (flags.size === 0)
+    return 'machine code would be faster: /proc/cpuinfo, which names the instructions of the processor, cannot be read'
   const best = choices.find(name => (choice ?? name) === name && needed[name].every(flag => flags.has(flag)))
   if (!best) return `this processor does not have ${choice ?? 'AVX2'}`
   try {
@@ -72,7 +75,7 @@ function open(choice: Instructions | undefined): Placed | string {
  * @returns the code, or the reason why there is none
  * @throws DeviceError for another name, and if instructions were named and there is no code with them
  */
-export function openMachineCode(choice: string | undefined): Placed | string {
+export function openMachineCode(choice: string | undefined): LoadedCode | string {
   if (choice === 'off') return 'machine code is switched off'
   const name = choices.find(each => each === choice)
   if (choice !== undefined && !name)

@@ -43,6 +43,9 @@ const PAGE = 4096
 const PANEL_BYTES = DEPTH * 32 * 4
 const COPIED_STEP = DEPTH * 4 + 64
 
+/** Bytes of temporary memory that a product needs: the copied columns and rows, and what is left out before the first whole line. */
+export const SCRATCH_BYTES = PANEL_BYTES + ROWS * COPIED_STEP + 64
+
 /** The arguments of a product and its state, in the memory that rbp points to. */
 export const frame = {
   c: at(rbp, 0),

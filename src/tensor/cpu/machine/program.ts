@@ -6,7 +6,7 @@ import type { FunctionName } from './call.ts'
 import { multiply, productFunction } from './products.ts'
 
 /** Machine code, and where its functions begin. */
-export interface Program {
+interface Program {
   readonly code: Uint8Array
   readonly starts: Readonly<Record<FunctionName, number>>
 }
