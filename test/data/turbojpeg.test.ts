@@ -23,7 +23,11 @@ const sharpAlone = sharpDecoder(sharp)
 const none = () => assert.fail('it was not decoded by TurboJPEG')
 const turboAlone = turboJpegDecoder(async () => turbo, { rgb: none, stored: none })
 
-const decode = (decoder: PixelDecoder, file: Uint8Array) => decoder.rgb(file, readImageHeader(file))
+/** The pixels alone. They are not released, so they stay. */
+async function decode(decoder: PixelDecoder, file: Uint8Array): Promise<RgbImage> {
+  const { width, height, data } = await decoder.rgb(file, readImageHeader(file))
+  return { width, height, data }
+}
 
 /** A picture with edges and noise: [height, width, 3]. */
 const picture = (width: number, height: number, seed: number) =>
@@ -75,7 +79,7 @@ for (const name of ['baseline', 'progressive', 'low', '422', '444', 'grey', 'upr
     const file = readFileSync(join(golden, `${name}.jpg`))
     const image = await decode(turboAlone, file)
     for (const others of [sharpAlone, javascriptDecoder]) assert.deepEqual(image, await decode(others, file))
-    const stored = await turboAlone.stored(file, readImageHeader(file))
+    const { release: _, ...stored } = await turboAlone.stored(file, readImageHeader(file))
     assert.deepEqual(stored, await sharpAlone.stored(file, readImageHeader(file)))
   })
 
@@ -151,10 +155,10 @@ test('four colours, arithmetic codes and missing scans are not for TurboJPEG', {
   const others: PixelDecoder = { rgb: async () => passedOn, stored: async () => ({ ...passedOn, mode: 'CMYK' }) }
   const decoder = turboJpegDecoder(async () => turbo, others)
   const cmyk = readFileSync(join(golden, 'cmyk.jpg'))
-  assert.equal(await decode(decoder, cmyk), passedOn)
+  assert.deepEqual(await decode(decoder, cmyk), passedOn)
   assert.equal((await decoder.stored(cmyk, readImageHeader(cmyk))).mode, 'CMYK')
   const png = await picture(3, 3, 1).png().toBuffer()
-  assert.equal(await decode(decoder, png), passedOn)
+  assert.deepEqual(await decode(decoder, png), passedOn)
 
   const progressive = readFileSync(join(golden, 'progressive.jpg'))
   assert.ok(isComplete(progressive))
@@ -166,12 +170,12 @@ test('four colours, arithmetic codes and missing scans are not for TurboJPEG', {
     const file = Buffer.concat([progressive.subarray(0, start), progressive.subarray(data.end)])
     // a scan may repeat bits that come again
     if (isComplete(file)) continue
-    assert.equal(await decode(decoder, file), passedOn)
+    assert.deepEqual(await decode(decoder, file), passedOn)
   }
 
   const arithmetic = readFileSync(join(golden, 'baseline.jpg'))
   arithmetic[arithmetic.indexOf(Buffer.of(0xff, 0xc0)) + 1] = 0xc9
-  assert.equal(await decode(decoder, arithmetic), passedOn)
+  assert.deepEqual(await decode(decoder, arithmetic), passedOn)
 })
 
 test('a scan with fewer bits, fewer coefficients or without a component makes a JPEG incomplete', () => {
@@ -206,6 +210,40 @@ test('a JPEG of another size than its header is not decoded', { skip }, async ()
   ])
     assert.equal(await turbo.decode(file, size), undefined)
   assert.equal(await turbo.decode(new Uint8Array(0), { width, height }), undefined)
+})
+
+test('pictures keep their pixels until they are released, and their memory is used again afterwards', {
+  skip,
+}, async () => {
+  const files = await Promise.all(
+    [40, 9, 31, 18, 50].map(side =>
+      picture(side, side + 3, side)
+        .jpeg({ quality: 90 })
+        .toBuffer(),
+    ),
+  )
+  const expected = await Promise.all(files.map(file => decode(sharpAlone, file)))
+  const held = fc.array(fc.record({ file: fc.nat(files.length - 1), for: fc.nat(6) }), { minLength: 8, maxLength: 20 })
+  await fc.assert(
+    fc.asyncProperty(held, async order => {
+      await Promise.all(
+        order.map(async ({ file, for: turns }) => {
+          const image = (await turbo.decode(files[file], expected[file]))!
+          for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+          assert.deepEqual(image.data, expected[file].data)
+          image.release!()
+          // a second time does not count
+          image.release!()
+        }),
+      )
+    }),
+    runs(50),
+  )
+  const first = (await turbo.decode(files[0], expected[0]))!
+  const second = (await turbo.decode(files[0], expected[0]))!
+  assert.notEqual(first.data.buffer, second.data.buffer)
+  second.release!()
+  assert.equal((await turbo.decode(files[0], expected[0]))!.data.buffer, second.data.buffer)
 })
 
 test('hundreds are decoded at once', { skip }, async () => {

@@ -10,15 +10,15 @@ import { modeOfGif, modeOfPng, modeOfTiff, modeOfWebp } from './modes.ts'
 import { decodePng, neededChunks, type PngSamples } from './png.ts'
 import type { RgbImage } from './resize.ts'
 import { cmykToRgb, type StoredImage } from './stored.ts'
-import type { TurboJpeg } from './turbojpeg.ts'
+import type { Lent, TurboJpeg } from './turbojpeg.ts'
 import { decodeJpeg, decodeWebp } from './wasm.ts'
 
 /** Decodes files as they are stored; throws the library's error if a file is broken. */
 export interface PixelDecoder {
   /** without transparency, in 8 bits */
-  rgb(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage>
+  rgb(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage & Lent>
   /** in the mode in which Pillow opens the file */
-  stored(bytes: Uint8Array, header: ImageHeader): Promise<StoredImage>
+  stored(bytes: Uint8Array, header: ImageHeader): Promise<StoredImage & Lent>
   /** the header of a format that only sharp reads; absent without sharp */
   header?(bytes: Uint8Array, format: SharpFormat, file?: string): Promise<ImageHeader>
 }

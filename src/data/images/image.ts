@@ -157,13 +157,18 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   checkSize(header, file)
   try {
     if (pixels === 'upright' || pixels === 'squash') {
-      const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
-      return toChannelsFirst(resizeTo(picture, size, partOf(picture, pixels, crop)), channels)
+      const decoded = await decode.rgb(bytes, header)
+      const picture = orient(decoded, upright ? header.orientation : 1)
+      const planes = toChannelsFirst(resizeTo(picture, size, partOf(picture, pixels, crop)), channels)
+      decoded.release?.()
+      return planes
     }
     const stored = await decode.stored(bytes, header)
     // of TIFF, Pillow turns every picture when it opens it
     const picture = header.format === 'TIFF' ? orient(stored, header.orientation) : stored
-    return toChannelsFirst(resizeStored(picture, size, partOf(picture, pixels, crop)), channels)
+    const planes = toChannelsFirst(resizeStored(picture, size, partOf(picture, pixels, crop)), channels)
+    stored.release?.()
+    return planes
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
   }

@@ -5,6 +5,14 @@ import { crc32, ImageError, messageOf } from '../../io/index.ts'
 import type { ImageHeader } from './header.ts'
 import type { RgbImage } from './resize.ts'
 
+/** A decoded picture whose memory may be used again. */
+export interface Lent {
+  /** Gives the memory of the pixels to the next picture. Whoever does not call it keeps the pixels. */
+  release?(): void
+}
+
+type Size = Pick<ImageHeader, 'width' | 'height'>
+
 /** The library, loaded by this thread. */
 export interface TurboJpeg {
   /** its name or path */
@@ -13,7 +21,7 @@ export interface TurboJpeg {
    * Decodes a JPEG of grey or three colours, in a thread of Node's pool.
    * @returns undefined if the library refuses the file or warns of damage, or finds another size in it
    */
-  decode(jpeg: Uint8Array, size: Pick<ImageHeader, 'width' | 'height'>): Promise<RgbImage | undefined>
+  decode(jpeg: Uint8Array, size: Size): Promise<(RgbImage & Lent) | undefined>
 }
 
 /** Names to try. libjpeg-turbo 1.2 to 3 give their file the same number. */
@@ -82,29 +90,38 @@ function bind(koffi: Koffi, library: string): TurboJpeg {
   const loaded = koffi.load(library)
   const create = loaded.func('void *tjInitDecompress()')
   const destroy = loaded.func('int tjDestroy(void *handle)')
-  const readSize = loaded.func(
+  const readHeader = loaded.func(
     'int tjDecompressHeader3(void *handle, void *jpeg, ulong bytes, void *width, void *height, void *subsampling, void *colours)',
   )
   const decompress = loaded.func(
     'int tjDecompress2(void *handle, void *jpeg, ulong bytes, void *pixels, int width, int pitch, int height, int format, int flags)',
   )
+  const [foundWidth, foundHeight, subsampling, colours] = Array.from({ length: 4 }, () => new Int32Array(1))
+  const memory = new PixelMemory()
 
   /** A handle serves one call at a time; it costs less than a microsecond. */
-  async function decodeNow(jpeg: Uint8Array, { width, height }: Pick<ImageHeader, 'width' | 'height'>) {
+  async function decodeNow(jpeg: Uint8Array, { width, height }: Size): Promise<(RgbImage & Lent) | undefined> {
     const handle = create()
     if (handle === null) return undefined
     try {
-      const [foundWidth, foundHeight, subsampling, colours] = Array.from({ length: 4 }, () => new Int32Array(1))
-      if (readSize(handle, jpeg, jpeg.length, foundWidth, foundHeight, subsampling, colours) !== 0) return undefined
+      if (readHeader(handle, jpeg, jpeg.length, foundWidth, foundHeight, subsampling, colours) !== 0) return undefined
       if (foundWidth[0] !== width || foundHeight[0] !== height) return undefined
-      const data = new Uint8Array(width * height * 3)
+      const pitch = width * 3
+      const whole = memory.take(pitch * height)
       const { code, pixels } = await new Promise<Finished>((resolve, reject) =>
         // koffi holds nothing but the callback, which therefore holds the memory
-        decompress.async(handle, jpeg, jpeg.length, data, width, width * 3, height, RGB, FLAGS, (error, code) =>
-          error ? reject(error) : resolve({ code, jpeg, pixels: data }),
+        decompress.async(handle, jpeg, jpeg.length, whole, width, pitch, height, RGB, FLAGS, (error, code) =>
+          error ? reject(error) : resolve({ code, jpeg, pixels: whole }),
         ),
       )
-      return code === 0 ? { width, height, data: pixels } : undefined
+      let isLent = true
+      const release = () => {
+        if (isLent) memory.giveBack(pixels)
+        isLent = false
+      }
+      if (code === 0) return { width, height, data: pixels.subarray(0, pitch * height), release }
+      release()
+      return undefined
     } finally {
       destroy(handle)
     }
@@ -125,6 +142,25 @@ function bind(koffi: Koffi, library: string): TurboJpeg {
         else free++
       }
     },
+  }
+}
+
+/** Memory of up to so many bytes is kept for another picture. */
+const LARGEST_KEPT = 2 ** 24
+
+/** Memory of pixels that is used again: V8 counts it, and would mark its heap for every few dozen pictures. */
+class PixelMemory {
+  readonly #spare: Uint8Array[] = []
+
+  /** Memory of at least so many bytes. */
+  take(bytes: number): Uint8Array {
+    const spare = this.#spare.pop()
+    if (spare && spare.length >= bytes) return spare
+    return new Uint8Array(bytes > LARGEST_KEPT ? bytes : 2 ** Math.ceil(Math.log2(bytes)))
+  }
+
+  giveBack(memory: Uint8Array): void {
+    if (memory.length <= LARGEST_KEPT && this.#spare.length < AT_ONCE) this.#spare.push(memory)
   }
 }
 
