@@ -3,6 +3,7 @@
 import { encode } from 'fast-png'
 import { fileError, ImageError, messageOf, openToRead } from '../../io/index.ts'
 
+import { environment } from '../../tensor/host.ts'
 import * as is from '../../tensor/kinds.ts'
 import { optionalGroup, type Settings, settle } from '../../tensor/options.ts'
 import { type Size2d, sidesOf } from '../../tensor/sides.ts'
@@ -91,7 +92,7 @@ let turboHere: Promise<TurboJpeg | string> | undefined
 
 /** TurboJPEG, or the reason why there is none. Determined once. */
 function loadTurboJpeg(): Promise<TurboJpeg | string> {
-  turboHere ??= openTurboJpeg(process.env.COCAGRAD_TURBOJPEG)
+  turboHere ??= openTurboJpeg(environment('COCAGRAD_TURBOJPEG'))
   return turboHere
 }
 
