@@ -62,7 +62,8 @@ await pass()
 const timed: Awaited<ReturnType<typeof pass>>[] = []
 for (let i = 0; i < Number(flags.passes); i++) timed.push(await pass())
 const peakMb = Math.round(process.resourceUsage().maxRSS / 1024)
-const version = `cocagrad, decoded by ${(await imageDecoder()).name}`
+const { name, turboJpeg } = await imageDecoder()
+const version = `cocagrad, decoded by ${turboJpeg ?? name}`
 const [rates, work] = [timed.map(({ rate }) => rate), timed.map(({ work }) => work)]
 console.log(JSON.stringify({ version, rates, work, peakMb } satisfies LoadingResult))
 process.exit(0)

@@ -31,7 +31,7 @@ export interface OpenDatasetOptions {
   readonly imageSize: Size2d
   /** 3, red, green and blue (default), or 1, their luma */
   readonly channels?: PictureChannels
-  /** what decodes the files; default sharp if it is installed, otherwise the decoders of this package */
+  /** what decodes the files; default TurboJPEG for JPEGs and sharp for others, as far as they are installed, otherwise the decoders of this package */
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean

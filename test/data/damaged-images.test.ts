@@ -14,10 +14,13 @@ import { crc32 } from '../../src/io/formats/crc.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
-/** What both decoders give: pixels, or the words of their refusal. Fails if one accepts what the other refuses. */
+/**
+ * What both decoders give, and sharp with TurboJPEG where the system has it: pixels, or the words of their refusal. Fails if one accepts
+ * what another refuses.
+ */
 async function decoded(bytes: Uint8Array, size = 8): Promise<Uint8Array | string> {
-  const [a, b] = await Promise.all(
-    (['sharp', 'javascript'] as const).map(decoder =>
+  const [a, b, c] = await Promise.all(
+    (['sharp', 'javascript', 'auto'] as const).map(decoder =>
       decodeImageBytes(bytes, { size, decoder }).catch((error: unknown) => {
         assert.ok(error instanceof ImageError, String(error))
         return error.message
@@ -25,7 +28,8 @@ async function decoded(bytes: Uint8Array, size = 8): Promise<Uint8Array | string
     ),
   )
   assert.equal(typeof a, typeof b, `sharp: ${a}; javascript: ${b}`)
-  if (typeof a !== 'string') assert.deepEqual(a, b)
+  assert.equal(typeof a, typeof c, `sharp: ${a}; auto: ${c}`)
+  if (typeof a !== 'string') assert.deepEqual([b, c], [a, a])
   return a
 }
 

@@ -28,7 +28,8 @@ import { OptionsError } from '../../src/tensor/index.ts'
 import { fc } from '../support.ts'
 import { temporaryFolder } from './folder.ts'
 
-const decoders: ImageDecoder[] = ['sharp', 'javascript']
+/** `auto` decodes JPEGs with TurboJPEG where the system has it. */
+const decoders: ImageDecoder[] = ['sharp', 'javascript', 'auto']
 
 /** A picture of smooth colours: [height, width, 3]. */
 function gradient(width: number, height: number): Uint8Array {
@@ -100,7 +101,7 @@ for (const [name, mode] of Object.entries(storedModes))
   test(`${name} (${mode}) has the pixels of OpenCLIP with pixels: 'openclip'`, async () => {
     const all = readFileSync(join(preprocessed, `${name}.rgb`)) // a square of [side, side, 3] for each side
     const needsSharp = /\.(gif|tiff)$/.test(name)
-    for (const decoder of needsSharp ? (['sharp'] as const) : decoders) {
+    for (const decoder of needsSharp ? (['sharp', 'auto'] as const) : decoders) {
       let start = 0
       for (const side of sides as number[]) {
         const pixels = all.subarray(start, start + 3 * side ** 2)
@@ -546,10 +547,12 @@ test('encoding pixels that do not fit their size throws', () => {
   assert.throws(() => encodePng(new Uint8Array(10), 2, 2), /10 bytes are not 1 to 4 channels of 2×2 pixels/)
 })
 
-test('without sharp, images are decoded in JavaScript, as the report states', async () => {
-  assert.deepEqual(await imageDecoder(), { name: 'sharp' })
+test('without sharp and koffi, images are decoded in JavaScript, as the report states', async () => {
+  const { name, turboJpeg, note } = await imageDecoder()
+  assert.equal(name, 'sharp')
+  assert.equal(turboJpeg === undefined, note !== undefined)
   const hook = `export function resolve(name, context, next) {
-    if (name === 'sharp') throw new Error("Cannot find package 'sharp'")
+    if (name === 'sharp' || name === 'koffi') throw new Error("Cannot find package '" + name + "'")
     return next(name, context)
   }`
   const program = `
@@ -557,10 +560,12 @@ test('without sharp, images are decoded in JavaScript, as the report states', as
     register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hook)}))
     const { decodeImage, imageDecoder } = await import(${JSON.stringify(new URL('../../src/data/images/image.ts', import.meta.url).href)})
     const png = Buffer.from('${goodPng.toString('base64')}', 'base64')
+    const jpeg = Buffer.from('${goodJpeg.toString('base64')}', 'base64')
     const { pixels } = await decodeImage(png, { size: 20 })
+    const { pixels: colours } = await decodeImage(jpeg, { size: 20 })
     const refusal = await decodeImage(png, { size: 20, decoder: 'sharp' }).catch(error => error.message)
     const gif = await decodeImage(Buffer.from('GIF89a'), { size: 20 }).catch(error => error.message)
-    console.log(JSON.stringify({ pixels: pixels.length, refusal, gif, ...(await imageDecoder()) }))`
+    console.log(JSON.stringify({ pixels: pixels.length, colours: colours.length, refusal, gif, ...(await imageDecoder()) }))`
   const { stdout } = await promisify(execFile)(process.execPath, [
     '--import',
     'tsx',
@@ -570,8 +575,10 @@ test('without sharp, images are decoded in JavaScript, as the report states', as
   ])
   const report = JSON.parse(stdout)
   assert.equal(report.name, 'javascript')
-  assert.equal(report.pixels, 1200)
+  assert.deepEqual([report.pixels, report.colours], [1200, 1200])
   assert.match(report.note, /sharp cannot be loaded \(Cannot find package 'sharp'\)/)
+  assert.match(report.note, /TurboJPEG would decode JPEGs in about half the time: npm install koffi$/)
+  assert.equal(report.turboJpeg, undefined)
   assert.match(report.gif, /^is GIF, which only sharp reads, but sharp cannot be loaded .*npm install sharp/)
   assert.match(report.refusal, /decoder is 'sharp', but sharp cannot be loaded .* npm install sharp/)
 })

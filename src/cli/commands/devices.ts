@@ -23,6 +23,7 @@ async function listDevices({ json }: { json?: boolean }): Promise<void> {
     available ? 'yes' : 'no',
     detail,
   ])
-  const decoder = `images  ${images.name}: ${images.note ?? 'decoded natively, several at once'}`
+  const decoders = images.turboJpeg === undefined ? images.name : `${images.name}, JPEG by ${images.turboJpeg}`
+  const decoder = `images  ${decoders}: ${images.note ?? 'decoded natively, several at once'}`
   answer(json, { devices, images }, `${table(['device', 'backend', 'found', 'what, or why not'], rows)}\n\n${decoder}`)
 }

@@ -1,23 +1,24 @@
 // The two decoders of image files: sharp, which is fast but is a native package and not available on every machine, and
 // decoders in WebAssembly and JavaScript, which run everywhere. Both give the pixels of Pillow's `convert('RGB')`,
 // without transparency and colour profiles. Only JPEGs of four colours may differ between them, by 2 of 255. Both are given only the
-// parts of a file that the pixels need, so that they accept and refuse the same files.
+// parts of a file that the pixels need, so that they accept and refuse the same files. TurboJPEG may decode most JPEGs before either.
 
 import { ImageError, messageOf } from '../../io/index.ts'
 import { type ImageHeader, LARGEST_IMAGE, type SharpFormat } from './header.ts'
-import { neededSegments } from './jpeg.ts'
+import { isComplete, neededSegments } from './jpeg.ts'
 import { modeOfGif, modeOfPng, modeOfTiff, modeOfWebp } from './modes.ts'
 import { decodePng, neededChunks, type PngSamples } from './png.ts'
 import type { RgbImage } from './resize.ts'
 import { cmykToRgb, type StoredImage } from './stored.ts'
+import type { Lent, TurboJpeg } from './turbojpeg.ts'
 import { decodeJpeg, decodeWebp } from './wasm.ts'
 
 /** Decodes files as they are stored; throws the library's error if a file is broken. */
 export interface PixelDecoder {
   /** without transparency, in 8 bits */
-  rgb(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage>
+  rgb(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage & Lent>
   /** in the mode in which Pillow opens the file */
-  stored(bytes: Uint8Array, header: ImageHeader): Promise<StoredImage>
+  stored(bytes: Uint8Array, header: ImageHeader): Promise<StoredImage & Lent>
   /** the header of a format that only sharp reads; absent without sharp */
   header?(bytes: Uint8Array, format: SharpFormat, file?: string): Promise<ImageHeader>
 }
@@ -127,6 +128,28 @@ export const javascriptDecoder: PixelDecoder = {
     if (mode === 'I;16') return { width, height, data: Uint16Array.from(png.data), mode }
     return { width, height, data: withAlpha(png), mode }
   },
+}
+
+/**
+ * Decoding of JPEGs of grey and three colours with TurboJPEG. Every other file is for `others`, and so is a JPEG that TurboJPEG refuses
+ * or warns of, so that the same files are accepted, and the others are refused with the same words.
+ * @param open loads TurboJPEG at the first JPEG; a string if there is none
+ */
+export function turboJpegDecoder(open: () => Promise<TurboJpeg | string>, others: PixelDecoder): PixelDecoder {
+  const isJpeg = ({ format, cmyk }: ImageHeader) => format === 'JPEG' && !cmyk
+  const rgb: PixelDecoder['rgb'] = async (bytes, header) => {
+    const turbo = isJpeg(header) ? await open() : ''
+    if (typeof turbo === 'string') return others.rgb(bytes, header)
+    const jpeg = needed(bytes, header)
+    const decoded = isComplete(jpeg) ? await turbo.decode(jpeg, header) : undefined
+    return decoded ?? others.rgb(bytes, header)
+  }
+  return {
+    ...others,
+    rgb,
+    stored: async (bytes, header) =>
+      isJpeg(header) ? { ...(await rgb(bytes, header)), mode: 'RGB' } : others.stored(bytes, header),
+  }
 }
 
 /** Red, green, blue and alpha of a PNG that stores it. */

@@ -3,10 +3,11 @@
 import { encode } from 'fast-png'
 import { fileError, ImageError, messageOf, openToRead } from '../../io/index.ts'
 
+import { environment } from '../../tensor/host.ts'
 import * as is from '../../tensor/kinds.ts'
 import { optionalGroup, type Settings, settle } from '../../tensor/options.ts'
 import { type Size2d, sidesOf } from '../../tensor/sides.ts'
-import { javascriptDecoder, type PixelDecoder, sharpDecoder } from './decoders.ts'
+import { javascriptDecoder, type PixelDecoder, sharpDecoder, turboJpegDecoder } from './decoders.ts'
 import {
   checkSize,
   checkStart,
@@ -29,13 +30,14 @@ import {
 import { cropOptions, type RandomCrop } from './random-crop.ts'
 import { orient, resizeTo } from './resize.ts'
 import { resizeStored } from './stored.ts'
+import { openTurboJpeg, type TurboJpeg } from './turbojpeg.ts'
 
 export * from './pixels.ts'
 
 /** Names of files that are taken for images. What a file is, its bytes say, whatever its name. */
 export const IMAGE_FILE = /\.(png|jpe?g|webp|gif|avif|tiff?)$/i
 
-/** `auto` uses sharp if it is installed. */
+/** `auto` decodes JPEGs with TurboJPEG if the library and koffi are installed, and everything else with sharp if it is. */
 export type ImageDecoder = 'auto' | 'sharp' | 'javascript'
 
 /** Options of `decodeImage`. */
@@ -44,7 +46,7 @@ export interface DecodeImageOptions {
   readonly size: Size2d
   /** 3, red, green and blue (default), or 1, their luma */
   readonly channels?: PictureChannels
-  /** what decodes the file; default sharp if it is installed, otherwise the decoders of this package */
+  /** what decodes the file; default TurboJPEG for a JPEG and sharp for others, as far as they are installed, otherwise the decoders of this package */
   readonly decoder?: ImageDecoder
   /** crop the picture at random, instead of at its centre */
   readonly crop?: RandomCrop
@@ -69,7 +71,9 @@ const decodeOptions = {
 export interface ImageDecoderReport {
   /** name of the decoder, as the option `decoder` takes it */
   readonly name: 'sharp' | 'javascript'
-  /** the disadvantage of this decoder, if any */
+  /** the library of TurboJPEG, which decodes JPEGs in its place; absent without it */
+  readonly turboJpeg?: string
+  /** what is missing for a faster decoder, and what that costs, if anything is */
   readonly note?: string
 }
 
@@ -84,12 +88,28 @@ function loadSharp(): Promise<PixelDecoder | Error> {
   return sharpHere
 }
 
-/** The decoder that `auto` selects on this machine. */
+let turboHere: Promise<TurboJpeg | string> | undefined
+
+/** TurboJPEG, or the reason why there is none. Determined once. */
+function loadTurboJpeg(): Promise<TurboJpeg | string> {
+  turboHere ??= openTurboJpeg(environment('COCAGRAD_TURBOJPEG'))
+  return turboHere
+}
+
+/** The decoders that `auto` selects on this machine. */
 export async function imageDecoder(): Promise<ImageDecoderReport> {
-  const sharp = await loadSharp()
-  if (!(sharp instanceof Error)) return { name: 'sharp' }
-  const note = `sharp cannot be loaded (${sharp.message}): images are decoded in WebAssembly and JavaScript, which takes about twice as long`
-  return { name: 'javascript', note }
+  const [sharp, turbo] = [await loadSharp(), await loadTurboJpeg().catch(messageOf)]
+  const notes: string[] = []
+  if (sharp instanceof Error)
+    notes.push(
+      `sharp cannot be loaded (${sharp.message}): images are decoded in WebAssembly and JavaScript, which takes about twice as long`,
+    )
+  if (typeof turbo === 'string') notes.push(turbo)
+  return {
+    name: sharp instanceof Error ? 'javascript' : 'sharp',
+    ...(typeof turbo !== 'string' && { turboJpeg: turbo.library }),
+    ...(notes.length > 0 && { note: notes.join('; ') }),
+  }
 }
 
 async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: string): Promise<PixelDecoder> {
@@ -98,13 +118,13 @@ async function chooseDecoder(decoder: ImageDecoder, foreign?: string, file?: str
     throw new ImageError(`is ${foreign}, which only sharp reads: write decoder: 'sharp', or save it as PNG`, { file })
   }
   const sharp = await loadSharp()
-  if (!(sharp instanceof Error)) return sharp
+  if (!(sharp instanceof Error)) return decoder === 'auto' ? turboJpegDecoder(loadTurboJpeg, sharp) : sharp
   if (foreign !== undefined)
     throw new ImageError(
       `is ${foreign}, which only sharp reads, but sharp cannot be loaded (${sharp.message}): npm install sharp, or save it as PNG`,
       { file, cause: sharp },
     )
-  if (decoder === 'auto') return javascriptDecoder
+  if (decoder === 'auto') return turboJpegDecoder(loadTurboJpeg, javascriptDecoder)
   throw new ImageError(`decoder is 'sharp', but sharp cannot be loaded (${sharp.message}): npm install sharp`, {
     cause: sharp,
   })
@@ -138,13 +158,18 @@ export async function decodeImageBytes(source: string | Uint8Array, options: Dec
   checkSize(header, file)
   try {
     if (pixels === 'upright' || pixels === 'squash') {
-      const picture = orient(await decode.rgb(bytes, header), upright ? header.orientation : 1)
-      return toChannelsFirst(resizeTo(picture, size, partOf(picture, pixels, crop)), channels)
+      const decoded = await decode.rgb(bytes, header)
+      const picture = orient(decoded, upright ? header.orientation : 1)
+      const planes = toChannelsFirst(resizeTo(picture, size, partOf(picture, pixels, crop)), channels)
+      decoded.release?.()
+      return planes
     }
     const stored = await decode.stored(bytes, header)
     // of TIFF, Pillow turns every picture when it opens it
     const picture = header.format === 'TIFF' ? orient(stored, header.orientation) : stored
-    return toChannelsFirst(resizeStored(picture, size, partOf(picture, pixels, crop)), channels)
+    const planes = toChannelsFirst(resizeStored(picture, size, partOf(picture, pixels, crop)), channels)
+    stored.release?.()
+    return planes
   } catch (error) {
     throw new ImageError(`${header.format} cannot be decoded: ${messageOf(error)}`, { file, cause: error })
   }

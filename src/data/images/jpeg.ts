@@ -9,6 +9,7 @@ export interface JpegSegment {
 }
 
 const EOI = 0xd9
+const SOS = 0xda
 
 /** SOI, EOI, RST0 to RST7 and TEM have no content. */
 const isAlone = (marker: number): boolean => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd9)
@@ -34,7 +35,7 @@ export function* jpegSegments(bytes: Uint8Array): Generator<JpegSegment, void, u
     if (length < 2 || end > bytes.length) return
     yield { marker, start, end }
     at = end
-    if (marker === 0xda) {
+    if (marker === SOS) {
       at = endOfScan(bytes, end)
       yield { marker: 0, start: end, end: at }
     }
@@ -85,5 +86,30 @@ export function neededSegments(bytes: Uint8Array): Uint8Array {
 /** Whether a JPEG is decoded in one pass, so that its end is found after the last pixel: it is not progressive and has one scan. */
 export function isDecodedInOnePass(bytes: Uint8Array): boolean {
   const markers = Array.from(jpegSegments(bytes), ({ marker }) => marker)
-  return !markers.includes(0xc2) && markers.filter(marker => marker === 0xda).length === 1
+  return !markers.includes(0xc2) && markers.filter(marker => marker === SOS).length === 1
+}
+
+/** Baseline, extended and progressive, compressed with Huffman's codes. */
+const isHuffmanFrame = (marker: number): boolean => marker >= 0xc0 && marker <= 0xc2
+
+/**
+ * Whether a JPEG has one frame of Huffman's codes, whose scans have every bit of every coefficient (ITU T.81, G.1.1.1.1). Of a progressive
+ * JPEG without some of them, libjpeg guesses them, in each version in another way.
+ */
+export function isComplete(bytes: Uint8Array): boolean {
+  /** the number of bits that are missing of each coefficient, by the name of the component */
+  let missing: Map<number, Uint8Array> | undefined
+  for (const { marker, start, end } of jpegSegments(bytes)) {
+    const content = bytes.subarray(start + 4, end)
+    if (isHuffmanFrame(marker)) {
+      if (missing) return false
+      const names = Array.from({ length: content[5] }, (_, i) => content[6 + 3 * i])
+      missing = new Map(names.map(name => [name, new Uint8Array(64).fill(16)]))
+    } else if (marker === SOS) {
+      const count = content[0]
+      const [first, last, bits] = content.subarray(1 + 2 * count)
+      for (let i = 0; i < count; i++) missing?.get(content[1 + 2 * i])?.fill(bits & 15, first, last + 1)
+    }
+  }
+  return missing !== undefined && [...missing.values()].every(bits => bits.every(count => count === 0))
 }

@@ -43,7 +43,7 @@ export interface OpenShardsOptions {
   readonly channels?: PictureChannels
   /** number of shards that are shuffled together; default 16 */
   readonly window?: number
-  /** what decodes the files; default sharp if it is installed, otherwise the decoders of this package */
+  /** what decodes the files; default TurboJPEG for JPEGs and sharp for others, as far as they are installed, otherwise the decoders of this package */
   readonly decoder?: ImageDecoder
   /** turn pictures as their EXIF orientation says; default true */
   readonly upright?: boolean
