@@ -174,13 +174,9 @@ function tile(a: Assembler, rows: number, width: 1 | 2): Label {
     a.plus(r12, cRow)
   }
   // the next rows of a
-  a.move(r8, r14)
-  if (rows % 2 === 1) a.plus(r8, rowStep)
-  if (rows > 1) {
-    a.set(rax, rows & ~1)
-    a.times(rax, rowStep)
-    a.plus(r8, rax)
-  }
+  a.set(r8, rows)
+  a.times(r8, rowStep)
+  a.plus(r8, r14)
   a.back()
   return start
 }

@@ -53,6 +53,11 @@ const general: readonly Row[] = [
   ['4f 8b 74 ec 10', 'mov r14,QWORD [r12+r13*8+0x10]', a => a.move(r14, indexed(r12, r13, 8, 16))],
   ['4f 8b 74 e5 00', 'mov r14,QWORD [r13+r12*8+0x0]', a => a.move(r14, indexed(r13, r12, 8))],
   ['4a 8b bc 06 18 fc ff ff', 'mov rdi,QWORD [rsi+r8*1-0x3e8]', a => a.move(rdi, indexed(rsi, r8, 1, -1000))],
+  ['ff d0', 'call rax', a => a.callRegister(rax)],
+  ['41 ff d1', 'call r9', a => a.callRegister(r9)],
+  ['f2 49 0f 2c 50 18', 'cvttsd2si rdx,QWORD [r8+0x18]', a => a.truncate(rdx, at(r8, 24))],
+  ['40 80 39 00', 'cmp BYTE [rcx],0x0', a => a.isZeroByte(at(rcx))],
+  ['40 c7 46 04 00 00 80 ff', 'mov DWORD [rsi+0x4],0xff800000', a => a.storeNumber(at(rsi, 4), 0xff800000)],
   ['48 c7 c0 01 00 00 00', 'mov rax,0x1', a => a.set(rax, 1)],
   ['49 c7 c7 ff ff ff ff', 'mov r15,0xffffffffffffffff', a => a.set(r15, -1)],
   ['48 c7 c7 ff ff ff 7f', 'mov rdi,0x7fffffff', a => a.set(rdi, 0x7fffffff)],
@@ -159,6 +164,8 @@ const avx2: readonly Row[] = [
   ['c4 61 78 10 56 08', 'vmovups xmm10,XMMWORD [rsi+0x8]', a => a.loadFour(10, at(rsi, 8))],
   ['c4 c1 30 58 cc', 'vaddps xmm1,xmm9,xmm12', a => a.combineFour('add', 1, 9, 12)],
   ['c4 61 78 5f c7', 'vmaxps xmm8,xmm0,xmm7', a => a.combineFour('maximum', 8, 0, 7)],
+  ['c4 c2 05 2c 5c 24 04 c4 e3 15 4a db f0', 'vmaskmovps ymm3,ymm15,YMMWORD [r12+0x4]; vblendvps ymm3,ymm13,ymm3,ymm15', a => a.loadOr(3, at(r12, 4), { register: 15 }, 13)],
+  ['c4 63 7d 19 e9 01 c4 c1 70 58 cd c4 e1 70 c6 d1 4e c4 e1 70 58 ca c4 e1 70 c6 d1 b1 c4 e1 70 58 ca c4 62 7d 18 e9', 'vextractf128 xmm1,ymm13,0x1; vaddps xmm1,xmm1,xmm13; vshufps xmm2,xmm1,xmm1,0x4e; vaddps xmm1,xmm1,xmm2; vshufps xmm2,xmm1,xmm1,0xb1; vaddps xmm1,xmm1,xmm2; vbroadcastss ymm13,xmm1', a => a.fold('add', 13, [1, 2, 3])],
   ['c4 c1 60 c6 db 4e', 'vshufps xmm3,xmm3,xmm11,0x4e', a => a.shuffleFour(3, 3, 11, 0x4e)],
   ['c4 41 74 c2 f2 11 c4 c3 55 4a dc e0', 'vcmplt_oqps ymm14,ymm1,ymm10; vblendvps ymm3,ymm5,ymm12,ymm14', a => a.select('less', 1, 10, 3, 12, 5, 14)],
   ['c4 c1 34 c2 7d 00 1e c4 63 05 4a c0 70', 'vcmpgt_oqps ymm7,ymm9,YMMWORD [r13+0x0]; vblendvps ymm8,ymm15,ymm0,ymm7', a => a.select('greater', 9, at(r13), 8, 0, 15, 7)],
@@ -232,6 +239,8 @@ const avx512: readonly Row[] = [
   ['62 71 7c 08 10 96 08 00 00 00', 'vmovups xmm10,XMMWORD [rsi+0x8]', a => a.loadFour(10, at(rsi, 8))],
   ['62 d1 34 00 58 cc', 'vaddps xmm1,xmm25,xmm12', a => a.combineFour('add', 1, 25, 12)],
   ['62 21 7c 08 5f c7', 'vmaxps xmm24,xmm0,xmm23', a => a.combineFour('maximum', 24, 0, 23)],
+  ['62 91 7c 48 28 dd 62 d1 7c 4a 10 9c 24 04 00 00 00', 'vmovaps zmm3,zmm29; vmovups zmm3{k2},ZMMWORD [r12+0x4]', a => a.loadOr(3, at(r12, 4), { register: 2 }, 29)],
+  ['62 63 7d 48 19 e9 01 62 63 7d 48 19 ea 02 62 63 7d 48 19 eb 03 62 f1 6c 08 58 d3 62 91 74 08 58 cd 62 f1 74 08 58 ca 62 f1 74 08 c6 d1 4e 62 f1 74 08 58 ca 62 f1 74 08 c6 d1 b1 62 f1 74 08 58 ca 62 62 7d 48 18 e9', 'vextractf32x4 xmm1,zmm29,0x1; … xmm2,zmm29,0x2; … xmm3,zmm29,0x3; vaddps xmm2,xmm2,xmm3; vaddps xmm1,xmm1,xmm29; vaddps xmm1,xmm1,xmm2; vshufps xmm2,xmm1,xmm1,0x4e; vaddps xmm1,xmm1,xmm2; vshufps xmm2,xmm1,xmm1,0xb1; vaddps xmm1,xmm1,xmm2; vbroadcastss zmm29,xmm1', a => a.fold('add', 29, [1, 2, 3])],
   ['62 91 64 08 c6 db 4e', 'vshufps xmm3,xmm3,xmm27,0x4e', a => a.shuffleFour(3, 3, 27, 0x4e)],
   ['62 91 74 48 c2 fa 11 62 f1 7c 48 28 dd 62 91 7c 4f 28 dc', 'vcmplt_oqps k7,zmm1,zmm26; vmovaps zmm3,zmm5; vmovaps zmm3{k7},zmm28', a => a.select('less', 1, 26, 3, 28, 5, 14)],
   ['62 d1 34 40 c2 7d 00 1e 62 71 7c 4f 28 c0', 'vcmpgt_oqps k7,zmm25,ZMMWORD [r13+0x0]; vmovaps zmm8{k7},zmm0', a => a.select('greater', 25, at(r13), 8, 0, 8, 7)],
@@ -269,7 +278,7 @@ for (const instructions of ['AVX2', 'AVX-512'] as const)
       const source = rows.map(([, , emit]) => String(emit)).join()
       const elsewhere = [
         ...['constructor', 'finish', 'position', 'label', 'bind', 'here', 'words', 'number', 'integer', 'align'],
-        ...['jump', 'jumpIf', 'jumpIfAny', 'call', 'countDown', 'steps'],
+        ...['table', 'jump', 'jumpIf', 'jumpIfAny', 'call', 'countDown', 'steps'],
       ]
       const names = Object.getOwnPropertyNames(Assembler.prototype).filter(name => !elsewhere.includes(name))
       assert.deepEqual(

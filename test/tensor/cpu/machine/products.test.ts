@@ -122,8 +122,10 @@ for (const instructions of everyInstructions)
         check({ m, n, k: 3, ...plain(3, n), hasBias: (m + n) % 2 === 0, gap: m % 3 })
     })
 
-    test('of pieces of the inner axis: one, two halves, or 256 and a rest', () => {
-      const depths = [1, 2, 3, 4, 5, 7, 8, 9, 255, 256, 257, 258, 263, 264, 265, 384, 511, 512, 513, 768, 769, 1025]
+    test('of pieces of the inner axis: one, two halves, or 384 and a rest', () => {
+      const depths = [
+        1, 2, 3, 4, 5, 7, 8, 9, 255, 256, 383, 384, 385, 386, 391, 392, 393, 767, 768, 769, 1024, 1151, 1152, 1153,
+      ]
       for (const [k, m, n] of all(depths, [2, height + 1, 2 * height + 1], [lanes + 3]))
         for (const hasBias of [false, true]) {
           check({ m, n, k, ...plain(k, n), hasBias, gap: 1 })
@@ -145,6 +147,13 @@ for (const instructions of everyInstructions)
         1000,
       ]))
         check({ m, n, k: 6, a: { row: 6, column: 1 }, b: { row, column: 1 }, hasBias: m % 2 === 0 })
+    })
+
+    test('with rows of a that lie pages apart, which are copied for many columns and rows', () => {
+      for (const [m, n, k] of all([height - 1, height, 2 * height + 1, 481], [127, 128, 129], [7, 385]))
+        if (m < 481 || k === 7)
+          for (const row of [1023, 1024, 2048])
+            check({ m, n, k, a: { row, column: 1 }, b: { row: n, column: 1 }, hasBias: m % 2 === 0 })
     })
 
     test('with a second factor by columns: whole vectors of them in fours, and what is left one by one', () => {
