@@ -1,13 +1,19 @@
 // The functions of machine code as a thread calls them: with addresses in the linear memory, whose start is added. This file is part of
 // every thread's program.
 
-import type { CpuModule } from '../exports.ts'
+import { type CpuModule, reductions } from '../exports.ts'
 import { loadKoffi } from '../foreign.ts'
 import { addressOf } from '../gemm.ts'
 
+/** Types of arguments: addresses, sizes and steps. */
+const integers = (count: number): string[] => new Array<string>(count).fill('intptr_t')
+
 /** The functions, and the types of their arguments: an address, size or step is an integer of 64 bits. */
 const parameters = {
-  product: new Array<string>(13).fill('intptr_t'),
+  product: integers(13),
+  layerNorm: [...integers(6), 'double'],
+  layerNormGradient: [...integers(7), 'double', 'intptr_t'],
+  sumColumns: integers(6),
 } as const satisfies Record<string, readonly string[]>
 
 export type FunctionName = keyof typeof parameters
@@ -19,6 +25,9 @@ export interface MachineCode {
   /** the address of each function */
   readonly functions: Readonly<Record<FunctionName, number>>
 }
+
+/** Fewer numbers are added while machine code is called. */
+const LEAST_SUMS = 4096
 
 /** What a thread without machine code gives to the compiled kernels, which do not call it. */
 export const withoutMachineCode = { product() {} }
@@ -41,6 +50,9 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   /** an address of the linear memory */
   const at = (address: number) => base + addressOf(address)
   const product = call('product')
+  const layerNorm = call('layerNorm')
+  const layerNormGradient = call('layerNormGradient')
+  const sumColumns = call('sumColumns')
   return {
     imports: {
       product(
@@ -62,6 +74,16 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
         product(at(c), at(a), at(b), m, n, k, rowA, columnA, rowB, columnB, stepC, at(scratch), row)
       },
     },
-    kernels: code => ({ ...code }),
+    kernels: code => ({
+      ...code,
+      layerNorm: (out, x, weight, bias, rows, n, epsilon) =>
+        layerNorm(at(out), at(x), at(weight), at(bias), rows, n, epsilon),
+      layerNormGradient: (out, sums, g, x, weight, rows, n, epsilon, run) =>
+        layerNormGradient(at(out), at(sums), at(g), at(x), at(weight), rows, n, epsilon, at(run)),
+      columns_f32: (name, out, x, outer, n, inner, step, sums) =>
+        name === reductions.sum && n * inner >= LEAST_SUMS
+          ? sumColumns(at(out), at(x), outer, n, inner, step)
+          : code.columns_f32(name, out, x, outer, n, inner, step, sums),
+    }),
   }
 }

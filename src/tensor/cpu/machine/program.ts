@@ -2,7 +2,9 @@
 
 import { Assembler, type Instructions } from './assembler.ts'
 import type { FunctionName } from './call.ts'
+import { layerNormFunction, layerNormGradientFunction } from './norm.ts'
 import { multiply, productFunction } from './products.ts'
+import { sumColumnsFunction } from './sums.ts'
 
 /** Machine code, and where its functions begin. */
 export interface Program {
@@ -15,6 +17,9 @@ export function assemble(instructions: Instructions): Program {
   const product = multiply(a)
   const starts = {
     product: productFunction(a, product),
+    layerNorm: layerNormFunction(a),
+    layerNormGradient: layerNormGradientFunction(a),
+    sumColumns: sumColumnsFunction(a),
   }
   return { code: a.finish(), starts }
 }
