@@ -213,6 +213,24 @@ for (const instructions of ['AVX2', 'AVX-512'] as const) {
         )
       })
 
+      test(`${kernel.name}: errors do not grow with the length of a row, nor with the number of rows`, () => {
+        for (const [rows, n] of [
+          [1, 400_000],
+          [6000, 37],
+        ]) {
+          const of = { rows, n, mean: 1, deviation: 1, seed: 7 }
+          const args = kernel.arguments(of)
+          const exact = kernel.exact(of, ...args.map(([data]) => data))
+          const [own, other] = [machine, off].map(each =>
+            errorsOf(
+              on(each, args, (...x) => kernel.run(each, ...x)),
+              exact,
+            ),
+          )
+          assert.ok(own.square <= 1.5 * other.square, `${own.square}, and ${other.square} without machine code`)
+        }
+      })
+
       test(`${kernel.name}: NaN, infinities and constant rows give what they give without machine code`, () => {
         const values = [Number.NaN, Infinity, -Infinity, 1e15, 0, 1e-40]
         fc.assert(
