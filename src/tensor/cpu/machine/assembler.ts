@@ -84,6 +84,32 @@ type Binary = keyof typeof binaries | keyof typeof products
 
 const operations = { ...binaries, ...products } as const
 
+const wide = (prefix: Operation['prefix'], map: Operation['map'], code: number): Operation => ({
+  prefix,
+  map,
+  code,
+  wide: true,
+})
+
+/** Operations of two sources on vectors of float64. */
+const binariesOfDoubles = {
+  add: wide(1, 1, 0x58),
+  multiply: wide(1, 1, 0x59),
+  subtract: wide(1, 1, 0x5c),
+  unpackLow: wide(1, 1, 0x14),
+  unpackHigh: wide(1, 1, 0x15),
+} as const
+
+/** Operations of two sources on one float64. */
+const binariesOfDouble = {
+  add: wide(3, 1, 0x58),
+  multiply: wide(3, 1, 0x59),
+  subtract: wide(3, 1, 0x5c),
+  divide: wide(3, 1, 0x5e),
+  /** the first if it is greater, otherwise the second: NaN of the second stays */
+  maximum: wide(3, 1, 0x5f),
+} as const
+
 const LOAD = op(0, 1, 0x10)
 const STORE = op(0, 1, 0x11)
 const MOVE = op(0, 1, 0x28)
@@ -98,6 +124,20 @@ const MASKED_LOAD = op(1, 2, 0x2c)
 const MASKED_STORE = op(1, 2, 0x2e)
 const BLEND = op(1, 3, 0x4a)
 const SIGNS = op(0, 1, 0x50)
+const LOAD_FLOAT = op(2, 1, 0x10)
+const STORE_FLOAT = op(2, 1, 0x11)
+const LOAD_DOUBLE = wide(3, 1, 0x10)
+const STORE_DOUBLE = wide(3, 1, 0x11)
+const TO_DOUBLES = op(0, 1, 0x5a)
+const TO_FLOATS = wide(1, 1, 0x5a)
+const TO_DOUBLE = op(2, 1, 0x5a)
+const TO_FLOAT = wide(3, 1, 0x5a)
+const INTEGER_TO_DOUBLE = wide(3, 1, 0x2a)
+const SQUARE_ROOT_OF_DOUBLE = wide(3, 1, 0x51)
+const INSERT_256 = wide(1, 3, 0x1a)
+const EXTRACT_256 = wide(1, 3, 0x1b)
+/** for `length` of #vector */
+const lengths = { 4: 0, 8: 1, 16: 2 } as const
 
 /** The instructions of a processor that are used. */
 export type Instructions = 'AVX2' | 'AVX-512'
@@ -364,9 +404,12 @@ export class Assembler {
     this.#vector(operations[name], to, a, b)
   }
 
+  /** to = from, and zero in the lanes outside of the mask */
   loadVector(to: Vector, from: Vector | Place, mask?: Mask): void {
-    if (mask && this.lanes === 8) this.#vector(MASKED_LOAD, to, mask.register, from)
-    else this.#vector(typeof from === 'number' ? MOVE : LOAD, to, 0, from, mask?.register, true)
+    if (mask && this.lanes === 8) {
+      if (typeof from === 'number') this.combine('and', to, mask.register, from)
+      else this.#vector(MASKED_LOAD, to, mask.register, from)
+    } else this.#vector(typeof from === 'number' ? MOVE : LOAD, to, 0, from, mask?.register, true)
   }
 
   /** The numbers of a mask from memory, and elsewhere those of `otherwise`. */
@@ -518,6 +561,100 @@ export class Assembler {
     this.#byte(0xc4, 0xc0 | b | 1, 0x78, 0x92, 0xc0 | (mask.register << 3) | (free & 7))
   }
 
+  // ── parts of vectors, and float64 ─────────────────────────────────────────
+
+  /** An operation on the low numbers of vectors, `count` of them, at most the lanes. */
+  combineLow(name: Binary, count: 4 | 8 | 16, to: Vector, a: Vector, b: Vector): void {
+    this.#vector({ ...binaries, ...products }[name], to, a, b, undefined, false, 4 * count, lengths[count])
+  }
+
+  /** The low half of `to` = the upper half of `from`, of which `bytes` are looked at: a vector, or a part of it. */
+  upperHalf(to: Vector, from: Vector, bytes: 32 | 64 = this.lanes === 8 ? 32 : 64): void {
+    const [operation, length] = bytes === 64 ? [EXTRACT_256, 2] : [EXTRACT_128, 1]
+    this.#vector(operation, from, 0, to, undefined, false, bytes / 2, length)
+    this.#byte(1)
+  }
+
+  /** to = the low half of `low`, and above it that of `high` */
+  join(to: Vector, low: Vector, high: Vector): void {
+    this.#vector(this.lanes === 8 ? INSERT_128 : INSERT_256, to, low, high)
+    this.#byte(1)
+  }
+
+  /** A vector of float64 = as many float32, in memory or in the low half of a vector. */
+  toDoubles(to: Vector, from: Vector | Place): void {
+    this.#vector(TO_DOUBLES, to, 0, from, undefined, false, 2 * this.lanes)
+  }
+
+  /** Four float64 = the low four float32. */
+  toFourDoubles(to: Vector, from: Vector): void {
+    this.#vector(TO_DOUBLES, to, 0, from, undefined, false, 16, 1)
+  }
+
+  /** The low half of `to`, of float32 = a vector of float64, rounded; the upper half is zero. */
+  toFloats(to: Vector, from: Vector): void {
+    this.#vector(TO_FLOATS, to, 0, from)
+  }
+
+  /** An operation on vectors of float64, or on the low `count` of them. */
+  combineDoubles(
+    name: keyof typeof binariesOfDoubles,
+    to: Vector,
+    a: Vector,
+    b: Vector | Place,
+    count: 2 | 4 | 8 = this.lanes === 8 ? 4 : 8,
+  ): void {
+    const length = lengths[(2 * count) as 4 | 8 | 16]
+    this.#vector(binariesOfDoubles[name], to, a, b, undefined, false, 8 * count, length)
+  }
+
+  /** A place with one float64. */
+  double(value: number): Place {
+    return this.words([...new Uint32Array(Float64Array.of(value).buffer)])
+  }
+
+  /** The lowest float64 of `to` = that in memory. */
+  loadDouble(to: Vector, from: Place): void {
+    this.#vector(LOAD_DOUBLE, to, 0, from, undefined, false, 8, 0)
+  }
+
+  storeDouble(to: Place, from: Vector): void {
+    this.#vector(STORE_DOUBLE, from, 0, to, undefined, false, 8, 0)
+  }
+
+  /** The lowest float32 of `to` = that in memory. */
+  loadFloat(to: Vector, from: Place): void {
+    this.#vector(LOAD_FLOAT, to, 0, from, undefined, false, 4, 0)
+  }
+
+  storeFloat(to: Place, from: Vector): void {
+    this.#vector(STORE_FLOAT, from, 0, to, undefined, false, 4, 0)
+  }
+
+  /** An operation on one float64, the lowest of a vector. */
+  combineDouble(name: keyof typeof binariesOfDouble, to: Vector, a: Vector, b: Vector | Place): void {
+    this.#vector(binariesOfDouble[name], to, a, b, undefined, false, 8, 0)
+  }
+
+  squareRootOfDouble(to: Vector, from: Vector): void {
+    this.#vector(SQUARE_ROOT_OF_DOUBLE, to, from, from, undefined, false, 8, 0)
+  }
+
+  /** The lowest float64 of `to` = an integer. */
+  integerToDouble(to: Vector, from: Register): void {
+    this.#vector(INTEGER_TO_DOUBLE, to, to, from, undefined, false, 8, 0)
+  }
+
+  /** The lowest float64 of `to` = the lowest float32. */
+  toDouble(to: Vector, from: Vector): void {
+    this.#vector(TO_DOUBLE, to, from, from, undefined, false, 4, 0)
+  }
+
+  /** The lowest float32 of `to` = the lowest float64, rounded. */
+  toFloat(to: Vector, from: Vector): void {
+    this.#vector(TO_FLOAT, to, from, from, undefined, false, 8, 0)
+  }
+
   // ── encoding ──────────────────────────────────────────────────────────────
 
   #byte(...bytes: number[]): void {
@@ -572,7 +709,7 @@ export class Assembler {
    * @param length 0 for vectors of four, otherwise those of the instructions
    */
   #vector(
-    { prefix, map, code }: Operation,
+    { prefix, map, code, wide }: Operation,
     register: number,
     second: number,
     operand: Vector | Place,
@@ -588,7 +725,7 @@ export class Assembler {
       this.#byte(
         0xc4,
         (r ? 0 : 0x80) | (x && !isRegister ? 0 : 0x40) | (b ? 0 : 0x20) | map,
-        ((~second & 15) << 3) | (length << 2) | prefix,
+        (wide ? 0x80 : 0) | ((~second & 15) << 3) | (length << 2) | prefix,
         code,
       )
       this.#operand(register, operand, 1, immediates(map, code))
@@ -599,7 +736,7 @@ export class Assembler {
     this.#byte(
       0x62,
       (r ? 0 : 0x80) | (fifth ? 0 : 0x40) | (b ? 0 : 0x20) | ((register >> 4) & 1 ? 0 : 0x10) | map,
-      ((~second & 15) << 3) | 4 | prefix,
+      (wide ? 0x80 : 0) | ((~second & 15) << 3) | 4 | prefix,
       (clears && mask ? 0x80 : 0) | (length << 5) | ((second >> 4) & 1 ? 0 : 8) | mask,
       code,
     )

@@ -1,7 +1,7 @@
 // The functions of machine code as a thread calls them: with addresses in the linear memory, whose start is added. This file is part of
 // every thread's program.
 
-import type { CpuModule } from '../exports.ts'
+import { type CpuModule, reductions } from '../exports.ts'
 import { loadKoffi } from '../foreign.ts'
 import { addressOf } from '../gemm.ts'
 
@@ -13,6 +13,9 @@ const parameters = {
   product: integers(13),
   attention: integers(7),
   attentionGradient: integers(13),
+  layerNorm: [...integers(6), 'double'],
+  layerNormGradient: [...integers(7), 'double', 'intptr_t'],
+  sumColumns: integers(6),
 } as const satisfies Record<string, readonly string[]>
 
 export type FunctionName = keyof typeof parameters
@@ -24,6 +27,9 @@ export interface MachineCode {
   /** the address of each function */
   readonly functions: Readonly<Record<FunctionName, number>>
 }
+
+/** Fewer numbers are added while machine code is called. */
+const LEAST_SUMS = 4096
 
 /** What a thread without machine code gives to the compiled kernels, which do not call it. */
 export const withoutMachineCode = { product() {} }
@@ -48,6 +54,9 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   const product = call('product')
   const attention = call('attention')
   const attentionGradient = call('attentionGradient')
+  const layerNorm = call('layerNorm')
+  const layerNormGradient = call('layerNormGradient')
+  const sumColumns = call('sumColumns')
   return {
     imports: {
       product(
@@ -89,6 +98,14 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
           at(scratch),
           base,
         ),
+      layerNorm: (out, x, weight, bias, rows, n, epsilon) =>
+        layerNorm(at(out), at(x), at(weight), at(bias), rows, n, epsilon),
+      layerNormGradient: (out, sums, g, x, weight, rows, n, epsilon, run) =>
+        layerNormGradient(at(out), at(sums), at(g), at(x), at(weight), rows, n, epsilon, at(run)),
+      columns_f32: (name, out, x, outer, n, inner, step, sums) =>
+        name === reductions.sum && n * inner >= LEAST_SUMS
+          ? sumColumns(at(out), at(x), outer, n, inner, step)
+          : code.columns_f32(name, out, x, outer, n, inner, step, sums),
     }),
   }
 }

@@ -3,7 +3,9 @@
 import { Assembler, type Instructions } from './assembler.ts'
 import { attention, attentionGradient, weigh } from './attention.ts'
 import type { FunctionName } from './call.ts'
+import { layerNormFunction, layerNormGradientFunction } from './norm.ts'
 import { multiply, productFunction } from './products.ts'
+import { sumColumnsFunction } from './sums.ts'
 
 /** Machine code, and where its functions begin. */
 interface Program {
@@ -19,6 +21,9 @@ export function assemble(instructions: Instructions): Program {
     product: productFunction(a, product),
     attention: attention(a, product, weights),
     attentionGradient: attentionGradient(a, product, weights),
+    layerNorm: layerNormFunction(a),
+    layerNormGradient: layerNormGradientFunction(a),
+    sumColumns: sumColumnsFunction(a),
   }
   return { code: a.finish(), starts }
 }
