@@ -8,6 +8,9 @@ import { addressOf } from '../gemm.ts'
 /** The functions, and the types of their arguments: an address, size or step is an integer of 64 bits. */
 const parameters = {
   product: new Array<string>(13).fill('intptr_t'),
+  gelu: new Array<string>(3).fill('intptr_t'),
+  geluGradient: new Array<string>(4).fill('intptr_t'),
+  adamw: [...new Array<string>(5).fill('intptr_t'), ...new Array<string>(8).fill('float')],
 } as const satisfies Record<string, readonly string[]>
 
 export type FunctionName = keyof typeof parameters
@@ -40,7 +43,7 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   const call = (name: FunctionName) => koffi.decode(functions[name], koffi.proto('void', parameters[name]))
   /** an address of the linear memory */
   const at = (address: number) => base + addressOf(address)
-  const product = call('product')
+  const [product, gelu, geluGradient, adamw] = (['product', 'gelu', 'geluGradient', 'adamw'] as const).map(call)
   return {
     imports: {
       product(
@@ -62,6 +65,11 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
         product(at(c), at(a), at(b), m, n, k, rowA, columnA, rowB, columnB, stepC, at(scratch), row)
       },
     },
-    kernels: code => ({ ...code }),
+    kernels: code => ({
+      ...code,
+      gelu: (out, x, n) => gelu(at(out), at(x), n),
+      geluGradient: (out, g, x, n) => geluGradient(at(out), at(g), at(x), n),
+      adamw: (x, g, m, v, n, ...numbers) => adamw(at(x), at(g), at(m), at(v), n, ...numbers),
+    }),
   }
 }

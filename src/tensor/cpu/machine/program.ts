@@ -1,7 +1,9 @@
 // All functions of machine code, in one piece, and where each begins.
 
+import { adamwFunction } from './adamw.ts'
 import { Assembler, type Instructions } from './assembler.ts'
 import type { FunctionName } from './call.ts'
+import { geluFunctions } from './gelu.ts'
 import { multiply, productFunction } from './products.ts'
 
 /** Machine code, and where its functions begin. */
@@ -15,6 +17,8 @@ export function assemble(instructions: Instructions): Program {
   const product = multiply(a)
   const starts = {
     product: productFunction(a, product),
+    ...geluFunctions(a),
+    adamw: adamwFunction(a),
   }
   return { code: a.finish(), starts }
 }
