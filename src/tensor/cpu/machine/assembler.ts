@@ -37,8 +37,8 @@ export interface Label {
 export const conditions = { equal: 4, notEqual: 5, less: 12, atLeast: 13, atMost: 14, greater: 15 } as const
 export type Condition = keyof typeof conditions
 
-/** The comparisons of vectors, by their numbers; false for NaN. */
-export const comparisons = { less: 17, greater: 30 } as const
+/** The comparisons of vectors, by their numbers; false for NaN, but for `notAtMost`. */
+export const comparisons = { less: 17, notAtMost: 22, greater: 30 } as const
 
 /** Instructions of vectors: prefix, map and number. */
 interface Operation {

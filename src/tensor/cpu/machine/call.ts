@@ -8,6 +8,9 @@ import { addressOf } from '../gemm.ts'
 /** The functions, and the types of their arguments: an address, size or step is an integer of 64 bits. */
 const parameters = {
   product: new Array<string>(13).fill('intptr_t'),
+  exp_f32: new Array<string>(3).fill('intptr_t'),
+  sigmoid_f32: new Array<string>(3).fill('intptr_t'),
+  tanh_f32: new Array<string>(3).fill('intptr_t'),
   gelu: new Array<string>(3).fill('intptr_t'),
   geluGradient: new Array<string>(4).fill('intptr_t'),
   adamw: [...new Array<string>(5).fill('intptr_t'), ...new Array<string>(8).fill('float')],
@@ -43,7 +46,9 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   const call = (name: FunctionName) => koffi.decode(functions[name], koffi.proto('void', parameters[name]))
   /** an address of the linear memory */
   const at = (address: number) => base + addressOf(address)
-  const [product, gelu, geluGradient, adamw] = (['product', 'gelu', 'geluGradient', 'adamw'] as const).map(call)
+  const [product, gelu, geluGradient, adamw, exp, sigmoid, tanh] = (
+    ['product', 'gelu', 'geluGradient', 'adamw', 'exp_f32', 'sigmoid_f32', 'tanh_f32'] as const
+  ).map(call)
   return {
     imports: {
       product(
@@ -67,6 +72,9 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
     },
     kernels: code => ({
       ...code,
+      exp_f32: (out, x, n) => exp(at(out), at(x), n),
+      sigmoid_f32: (out, x, n) => sigmoid(at(out), at(x), n),
+      tanh_f32: (out, x, n) => tanh(at(out), at(x), n),
       gelu: (out, x, n) => gelu(at(out), at(x), n),
       geluGradient: (out, g, x, n) => geluGradient(at(out), at(g), at(x), n),
       adamw: (x, g, m, v, n, ...numbers) => adamw(at(x), at(g), at(m), at(v), n, ...numbers),

@@ -44,24 +44,30 @@ export function fromNumber(
 
 /**
  * A loop over `count` numbers, and the return: `body` for vectors at the addresses in `pointers`, and once more with a mask for the rest.
- * It must not change `pointers`, `count` and, with AVX2, the last vector register; rax, r10 and r11 are free.
+ * It must not change `pointers`, `count` and, with AVX2, the last vector register; rax, r10 and r11 are free. What it gives to `aside`
+ * is emitted behind the loop: what is seldom needed, and jumped to.
  */
 export function eachVector(
   a: Assembler,
   pointers: readonly Register[],
   count: Register,
-  body: (mask?: Mask) => void,
+  body: (mask: Mask | undefined, aside: (emit: () => void) => void) => void,
 ): void {
   const end = a.label()
+  const seldom: (() => void)[] = []
+  const aside = (emit: () => void): void => {
+    seldom.push(emit)
+  }
   a.steps(count, a.lanes, () => {
-    body()
+    body(undefined, aside)
     for (const pointer of pointers) a.plus(pointer, { value: 4 * a.lanes })
   })
   a.compare(count, { value: 0 })
   a.jumpIf('equal', end)
   const mask = { register: a.lanes === 8 ? 15 : 1 }
   a.maskOf(mask, count, r10)
-  body(mask)
+  body(mask, aside)
   a.bind(end)
   a.return()
+  for (const emit of seldom) emit()
 }

@@ -1,42 +1,43 @@
 // eˣ as in assembly/functions.ts: the argument is reduced to a short interval, where a polynomial approximates the function.
 
 import type { Assembler, Vector } from './assembler.ts'
-import { fromNumber, type Numbers } from './elementwise.ts'
+import { fromNumber, type Numbers, polynomial } from './elementwise.ts'
 
 /** 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits. */
 const ROUNDING = 12582912
-const ROUNDING_BITS = 0x4b400000
-const PER_LOG2 = Math.LOG2E
 /** ln 2 in two parts, the first of which is exact times any integer of a reduction */
 const LOG2 = [-0.693359375, 0.00021219444] as const
-const LEAST = -104.5
+/** The results of these are 0 and Infinity, and beyond. */
+const [LEAST, GREATEST] = [-104.5, 89]
+/** Up to this magnitude the result is a normal number. */
+export const NORMAL = 87
 
 /** The coefficients of eʳ for |r| ≤ ½ ln 2. */
 export const nearExp = [
   0.0013814602280035615, 0.008368715643882751, 0.04166838899254799, 0.1666652113199234, 0.4999999403953552, 1, 1,
 ]
 
-/** The constants of `reduce`. */
-export const reductionNumbers = [ROUNDING, PER_LOG2, ...LOG2]
+/** The constants of `expNormal`. */
+export const expNumbers = [ROUNDING, Math.LOG2E, ...LOG2, ...nearExp]
 
 /**
- * x = n ln 2 + r with |r| ≤ ½ ln 2: x becomes r, and `power` the integers n.
+ * x = n ln 2 + r with |r| ≤ ½ ln 2: x becomes r, and `power` has n in its low bits.
  * @param free is overwritten
  */
 export function reduce(a: Assembler, x: Vector, power: Vector, free: Vector, number: Numbers): void {
   a.loadVector(power, number(ROUNDING))
-  a.combine('addProduct', power, x, number(PER_LOG2))
+  a.combine('addProduct', power, x, number(Math.LOG2E))
   a.combine('subtract', free, power, number(ROUNDING))
   for (const part of LOG2) a.combine('addProduct', x, free, number(part))
-  a.combine('subtractIntegers', power, power, a.integer(ROUNDING_BITS))
 }
 
 /**
- * x = x 2ⁿ, rounded where it is not a normal number, for n from -151 to 129: in two steps, because 2ⁿ may have no float32.
- * @param power the integers n, which are overwritten
+ * x = x 2ⁿ, rounded where it is not a normal number, in two steps, because 2ⁿ may have no float32.
+ * @param power has n, from -151 to 129, as `reduce` leaves it
  * @param free is overwritten
  */
-export function scale(a: Assembler, x: Vector, power: Vector, free: Vector): void {
+export function scale(a: Assembler, x: Vector, power: Vector, free: Vector, number: Numbers): void {
+  a.combine('subtractIntegers', power, power, number(ROUNDING))
   a.shift('rightSigned', free, power, 1)
   a.combine('subtractIntegers', power, power, free)
   for (const part of [free, power]) {
@@ -46,8 +47,29 @@ export function scale(a: Assembler, x: Vector, power: Vector, free: Vector): voi
   }
 }
 
-/** The least argument whose result may differ from zero; NaN stays. */
-export function atLeastOne(a: Assembler, x: Vector, free: Vector, number: Numbers): void {
+/** x, or the bound whose result is 0; NaN stays. */
+export function boundBelow(a: Assembler, x: Vector, free: Vector, number: Numbers): void {
   fromNumber(a, 'maximum', free, number(LEAST), x)
   a.loadVector(x, free)
+}
+
+/**
+ * to = eˣ for |x| ≤ NORMAL: n is added to the exponent of eʳ.
+ * @param x is overwritten, as are `power` and `free`
+ */
+export function expNormal(a: Assembler, to: Vector, x: Vector, power: Vector, free: Vector, number: Numbers): void {
+  reduce(a, x, power, free, number)
+  polynomial(a, to, x, nearExp, number)
+  a.shift('left', power, power, 23)
+  a.combine('addIntegers', to, to, power)
+}
+
+/** The same for any x: NaN stays, results below the smallest normal number are rounded and not lost. */
+export function expAny(a: Assembler, to: Vector, x: Vector, power: Vector, free: Vector, number: Numbers): void {
+  fromNumber(a, 'minimum', free, number(GREATEST), x)
+  a.loadVector(x, free)
+  boundBelow(a, x, free, number)
+  reduce(a, x, power, free, number)
+  polynomial(a, to, x, nearExp, number)
+  scale(a, to, power, free, number)
 }

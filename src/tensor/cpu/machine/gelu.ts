@@ -3,7 +3,7 @@
 
 import { type Assembler, at, type Label, type Mask, rcx, rdi, rdx, rsi } from './assembler.ts'
 import { eachVector, fromNumber, keep, type Numbers, polynomial, registersFrom } from './elementwise.ts'
-import { atLeastOne, nearExp, reduce, scale } from './exponential.ts'
+import { boundBelow, nearExp, reduce, scale } from './exponential.ts'
 
 /** Where the polynomials end. */
 const REACH = 2.875
@@ -58,11 +58,11 @@ function farCdf(a: Assembler): Label {
   polynomial(a, bell, free, nearExp, number)
   a.combine('multiply', head, head, head)
   a.combine('multiply', head, head, number(-0.5))
-  atLeastOne(a, head, free, number)
+  boundBelow(a, head, free, number)
   reduce(a, head, cdf, free, number)
   polynomial(a, free, head, nearExp, number)
   a.combine('multiply', bell, bell, free)
-  scale(a, bell, cdf, free)
+  scale(a, bell, cdf, free, number)
   // the tail is ½ erfc(a / √2)
   a.combine('multiply', bounded, bounded, number(Math.SQRT1_2))
   a.loadVector(head, number(0.4))
@@ -96,9 +96,7 @@ function overArrays(
   a.align()
   const start = a.position
   const number = keep(a, [REACH, ...constants], registersFrom(a, lastOfFar + 1))
-  /** emits what is seldom needed, behind the loop */
-  const aside: (() => void)[] = []
-  eachVector(a, pointers, count, mask => {
+  eachVector(a, pointers, count, (mask, aside) => {
     const [beyond, done] = [a.label(), a.label()]
     a.loadVector(x, at(pointers[pointers.length - 1]), mask)
     a.combine('and', size, x, a.integer(ABSOLUTE))
@@ -106,7 +104,7 @@ function overArrays(
     a.jumpIfAny('greater', size, number(REACH), working, beyond)
     a.bind(done)
     store(mask)
-    aside.push(() => {
+    aside(() => {
       a.bind(beyond)
       a.call(subroutine)
       far(number)
@@ -114,7 +112,6 @@ function overArrays(
       a.jump(done)
     })
   })
-  for (const emit of aside) emit()
   return start
 }
 

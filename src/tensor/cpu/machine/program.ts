@@ -5,6 +5,7 @@ import { Assembler, type Instructions } from './assembler.ts'
 import type { FunctionName } from './call.ts'
 import { geluFunctions } from './gelu.ts'
 import { multiply, productFunction } from './products.ts'
+import { exponentialFunctions } from './unary.ts'
 
 /** Machine code, and where its functions begin. */
 export interface Program {
@@ -19,6 +20,7 @@ export function assemble(instructions: Instructions): Program {
     product: productFunction(a, product),
     ...geluFunctions(a),
     adamw: adamwFunction(a),
+    ...exponentialFunctions(a),
   }
   return { code: a.finish(), starts }
 }

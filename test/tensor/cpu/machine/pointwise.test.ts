@@ -158,6 +158,26 @@ for (const instructions of ['AVX-512', 'AVX2'] as const) {
       )
     })
 
+    for (const [name, kernel] of [
+      ['exp', 'exp_f32'],
+      ['sigmoid', 'sigmoid_f32'],
+      ['tanh', 'tanh_f32'],
+    ] as const)
+      test(`${name} follows its definition`, () => {
+        fc.assert(
+          fc.property(arrays, ({ n, start, spread, seed }) => {
+            const x = values(n, spread === 10 ? 60 : spread, seed)
+            const [found, other] = both([x], start, (on, out, x) => on[kernel](out, x, n))
+            x.forEach((v, i) => {
+              assertNear(`${name}(${v})`, found[i], unaryFunctions[name](v), 3e-7, 0)
+              assertNear(`${name}(${v}), compiled,`, found[i], other[i], 4e-7, 0)
+              if (v === 0) assert.ok(Object.is(found[i], other[i]), `${name}(${v}) is ${found[i]}`)
+            })
+          }),
+          runs(200),
+        )
+      })
+
     test('zeros keep their sign, and infinities and NaN have the results of the compiled kernels', () => {
       const x = [0, -0, 20, -20, 1e30, -1e30, Infinity, -Infinity, Number.NaN]
       const g = x.map(() => -1)
