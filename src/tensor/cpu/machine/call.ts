@@ -46,9 +46,13 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   const call = (name: FunctionName) => koffi.decode(functions[name], koffi.proto('void', parameters[name]))
   /** an address of the linear memory */
   const at = (address: number) => base + addressOf(address)
-  const [product, gelu, geluGradient, adamw, exp, sigmoid, tanh] = (
-    ['product', 'gelu', 'geluGradient', 'adamw', 'exp_f32', 'sigmoid_f32', 'tanh_f32'] as const
-  ).map(call)
+  const product = call('product')
+  const gelu = call('gelu')
+  const geluGradient = call('geluGradient')
+  const adamw = call('adamw')
+  const exp = call('exp_f32')
+  const sigmoid = call('sigmoid_f32')
+  const tanh = call('tanh_f32')
   return {
     imports: {
       product(
