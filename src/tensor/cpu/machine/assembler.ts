@@ -388,7 +388,7 @@ export class Assembler {
   }
 
   /**
-   * to = where a and b compare, x, and elsewhere y.
+   * to = where a and b compare, x, and elsewhere y. `to` may be y, not x.
    * @param free a vector register that may be overwritten
    */
   select(

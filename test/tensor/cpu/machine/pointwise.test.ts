@@ -190,6 +190,18 @@ for (const instructions of ['AVX-512', 'AVX2'] as const) {
       assert.deepEqual(gelu.slice(0, 2), [0, -0])
     })
 
+    test('NaN stays NaN, whatever its other bits are', () => {
+      const n = 20
+      const [out, x] = [OUT, FIRST]
+      for (const bits of [0x7f800001, 0x7fc12345, 0x7fffffff, 0xff800001, 0xffffffff])
+        for (const name of ['gelu', 'exp_f32', 'sigmoid_f32', 'tanh_f32'] as const) {
+          words.fill(bits, x / 4, x / 4 + n)
+          put(out, new Array<number>(n).fill(7))
+          kernels[name](out, x, n)
+          assert.ok(take(out, n).every(Number.isNaN), `${name} of a NaN with the bits ${bits.toString(16)}`)
+        }
+    })
+
     test('a step of adamw follows its formula', () => {
       const settings = fc.record({
         beta1: fc.constantFrom(0.9, 0.5, 0),
