@@ -37,8 +37,8 @@ export interface Label {
 export const conditions = { equal: 4, notEqual: 5, less: 12, atLeast: 13, atMost: 14, greater: 15 } as const
 export type Condition = keyof typeof conditions
 
-/** The comparisons of vectors, by their numbers; false for NaN. */
-export const comparisons = { equal: 0, less: 17, greater: 30 } as const
+/** The comparisons of vectors, by their numbers; false for NaN, but for `notAtMost`. */
+export const comparisons = { equal: 0, less: 17, notAtMost: 22, greater: 30 } as const
 
 /** Instructions of vectors: prefix, map and number. */
 interface Operation {
@@ -500,7 +500,7 @@ export class Assembler {
   }
 
   /**
-   * to = where a and b compare, x, and elsewhere y.
+   * to = where a and b compare, x, and elsewhere y. `to` may be y, not x.
    * @param free a vector register that may be overwritten
    */
   select(

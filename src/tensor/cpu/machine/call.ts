@@ -16,6 +16,12 @@ const parameters = {
   layerNorm: [...integers(6), 'double'],
   layerNormGradient: [...integers(7), 'double', 'intptr_t'],
   sumColumns: integers(6),
+  exp_f32: integers(3),
+  sigmoid_f32: integers(3),
+  tanh_f32: integers(3),
+  gelu: integers(3),
+  geluGradient: integers(4),
+  adamw: [...integers(5), ...new Array<string>(8).fill('float')],
 } as const satisfies Record<string, readonly string[]>
 
 export type FunctionName = keyof typeof parameters
@@ -57,6 +63,12 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
   const layerNorm = call('layerNorm')
   const layerNormGradient = call('layerNormGradient')
   const sumColumns = call('sumColumns')
+  const gelu = call('gelu')
+  const geluGradient = call('geluGradient')
+  const adamw = call('adamw')
+  const exp = call('exp_f32')
+  const sigmoid = call('sigmoid_f32')
+  const tanh = call('tanh_f32')
   return {
     imports: {
       product(
@@ -106,6 +118,12 @@ export function machineCalls({ koffi: file, functions }: MachineCode, memory: We
         name === reductions.sum && n * inner >= LEAST_SUMS
           ? sumColumns(at(out), at(x), outer, n, inner, step)
           : code.columns_f32(name, out, x, outer, n, inner, step, sums),
+      exp_f32: (out, x, n) => exp(at(out), at(x), n),
+      sigmoid_f32: (out, x, n) => sigmoid(at(out), at(x), n),
+      tanh_f32: (out, x, n) => tanh(at(out), at(x), n),
+      gelu: (out, x, n) => gelu(at(out), at(x), n),
+      geluGradient: (out, g, x, n) => geluGradient(at(out), at(g), at(x), n),
+      adamw: (x, g, m, v, n, ...numbers) => adamw(at(x), at(g), at(m), at(v), n, ...numbers),
     }),
   }
 }
