@@ -61,5 +61,5 @@ export const elements: readonly SwitchCheck[] = checksOf({
 
 /** Those of `elements` that the cpu device may compute in machine code. */
 export const inMachineCode: readonly SwitchCheck[] = elements.filter(({ name }) =>
-  ['functions of one argument', 'functions of rows'].includes(name),
+  ['functions of one argument', 'functions of rows', 'steps of optimizers', 'sums, maxima and minima'].includes(name),
 )

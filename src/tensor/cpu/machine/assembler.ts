@@ -3,35 +3,9 @@
 // Developer's Manual, volume 2: VEX for AVX2, EVEX for AVX-512. Kernels are written once for both: what differs, such as
 // the part of a vector beyond the end of a row, has one name here.
 
-/** A general register, by its number. */
-export type Register = number
-/** A vector register, by its number. */
-export type Vector = number
+import { at, Encoder, type Label, type Operation, op, type Place, type Register, rax, type Vector } from './encoder.ts'
 
-/** The general registers. System V passes the first arguments in rdi, rsi, rdx, rcx, r8, r9; rbx, rbp, r12 to r15 belong to the caller. */
-export const [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15]: readonly Register[] =
-  Array.from({ length: 16 }, (_, i) => i)
-
-/** A place in memory: base + index scale + offset, or a constant of the code. */
-export type Place =
-  | { readonly base: Register; readonly index?: Register; readonly scale?: 1 | 2 | 4 | 8; readonly offset: number }
-  | { readonly constant: Label }
-
-/** [base + offset] */
-export const at = (base: Register, offset = 0): Place => ({ base, offset })
-
-/** [base + index scale + offset] */
-export const indexed = (base: Register, index: Register, scale: 1 | 2 | 4 | 8 = 1, offset = 0): Place => ({
-  base,
-  index,
-  scale,
-  offset,
-})
-
-/** A place in the code. */
-export interface Label {
-  position: number | undefined
-}
+export * from './encoder.ts'
 
 /** The conditions of jumps and moves, for signed numbers, by their numbers. */
 export const conditions = { equal: 4, notEqual: 5, less: 12, atLeast: 13, atMost: 14, greater: 15 } as const
@@ -39,19 +13,6 @@ export type Condition = keyof typeof conditions
 
 /** The comparisons of vectors, by their numbers; false for NaN, but for `notAtMost`. */
 export const comparisons = { equal: 0, less: 17, notAtMost: 22, greater: 30 } as const
-
-/** Instructions of vectors: prefix, map and number. */
-interface Operation {
-  /** 0 none, 1 66, 2 F3, 3 F2 */
-  readonly prefix: 0 | 1 | 2 | 3
-  /** 1 0F, 2 0F38, 3 0F3A */
-  readonly map: 1 | 2 | 3
-  readonly code: number
-  /** the bit W; of float64 with EVEX */
-  readonly wide?: boolean
-}
-
-const op = (prefix: Operation['prefix'], map: Operation['map'], code: number): Operation => ({ prefix, map, code })
 
 /** Operations of two sources on float32, or on integers of 32 bits. */
 const binaries = {
@@ -136,11 +97,8 @@ const INTEGER_TO_DOUBLE = wide(3, 1, 0x2a)
 const SQUARE_ROOT_OF_DOUBLE = wide(3, 1, 0x51)
 const INSERT_256 = wide(1, 3, 0x1a)
 const EXTRACT_256 = wide(1, 3, 0x1b)
-/** for `length` of #vector */
-const lengths = { 4: 0, 8: 1, 16: 2 } as const
 
-/** The instructions of a processor that are used. */
-export type Instructions = 'AVX2' | 'AVX-512'
+const lengths = { 4: 0, 8: 1, 16: 2 } as const
 
 /** A choice of some of a vector's numbers. */
 export interface Mask {
@@ -148,207 +106,122 @@ export interface Mask {
   readonly register: number
 }
 
-export class Assembler {
-  readonly instructions: Instructions
-  /** numbers in a vector */
-  readonly lanes: 8 | 16
-  /** the number of vector registers */
-  readonly registers: 16 | 32
-  #bytes = new Uint8Array(4096)
-  #length = 0
-  /** places where the distance to a label stands */
-  readonly #references: { readonly at: number; readonly label: Label }[] = []
-  readonly #constants = new Map<string, { readonly words: readonly number[]; readonly label: Label }>()
-
-  readonly #tables: { readonly label: Label; readonly targets: readonly Label[] }[] = []
-
-  constructor(instructions: Instructions) {
-    this.instructions = instructions
-    this.lanes = instructions === 'AVX2' ? 8 : 16
-    this.registers = instructions === 'AVX2' ? 16 : 32
-  }
-
-  /** The machine code, with its constants at the end. Throws if a label has no place. */
-  finish(): Uint8Array {
-    while (this.#length % 64 !== 0) this.#byte(0)
-    for (const { words, label } of this.#constants.values()) {
-      this.bind(label)
-      for (const word of words) this.#word(word)
-    }
-    for (const { label, targets } of this.#tables) {
-      this.bind(label)
-      for (const target of targets) this.#word((target.position ?? 0) - (label.position ?? 0))
-    }
-    const code = this.#bytes.slice(0, this.#length)
-    const view = new DataView(code.buffer)
-    for (const { at: place, label } of this.#references) {
-      if (label.position === undefined) throw new Error('a label of the machine code has no place')
-      view.setInt32(place, label.position - place - 4, true)
-    }
-    return code
-  }
-
-  /** Where the next instruction will stand. */
-  get position(): number {
-    return this.#length
-  }
-
-  label(): Label {
-    return { position: undefined }
-  }
-
-  bind(label: Label): void {
-    label.position = this.#length
-  }
-
-  /** A new label at this place. */
-  here(): Label {
-    return { position: this.#length }
-  }
-
-  /** A place with these 32-bit words, which is aligned to the size of a vector. */
-  words(words: readonly number[]): Place {
-    const key = words.join()
-    const known = this.#constants.get(key)
-    if (known) return { constant: known.label }
-    const label = this.label()
-    const padded = [...words, ...new Array<number>((16 - (words.length % 16)) % 16).fill(0)]
-    this.#constants.set(key, { words: padded, label })
-    return { constant: label }
-  }
-
-  /** A table of the distances from its beginning to places in the code, 32 bits each. */
-  table(targets: readonly Label[]): Place {
-    const label = this.label()
-    this.#tables.push({ label, targets })
-    return { constant: label }
-  }
-
-  /** A place with the same float32 for every lane. */
-  number(value: number): Place {
-    return this.words(new Array<number>(this.lanes).fill(bitsOf(value)))
-  }
-
-  /** A place with the same integer for every lane. */
-  integer(value: number): Place {
-    return this.words(new Array<number>(this.lanes).fill(value >>> 0))
-  }
-
+export class Assembler extends Encoder {
   // ── integers ──────────────────────────────────────────────────────────────
 
   move(to: Register, from: Register | Place): void {
-    this.#general(0x8b, to, from)
+    this.general(0x8b, to, from)
   }
 
   set(to: Register, value: number): void {
-    this.#byte(0x48 | (to >> 3), 0xc7, 0xc0 | (to & 7))
-    this.#word(value)
+    this.byte(0x48 | (to >> 3), 0xc7, 0xc0 | (to & 7))
+    this.word(value)
   }
 
   store(to: Place, from: Register): void {
-    this.#general(0x89, from, to)
+    this.general(0x89, from, to)
   }
 
   /** to = the 32-bit integer there, with its sign */
   loadInteger(to: Register, from: Place): void {
-    this.#general(0x63, to, from)
+    this.general(0x63, to, from)
   }
 
   /** The 32 bits of a number. */
   loadBits(to: Register, from: Place): void {
-    this.#general(0x8b, to, from, false)
+    this.general(0x8b, to, from, false)
   }
 
   storeBits(to: Place, from: Register): void {
-    this.#general(0x89, from, to, false)
+    this.general(0x89, from, to, false)
   }
 
   address(to: Register, of: Place): void {
-    this.#general(0x8d, to, of)
+    this.general(0x8d, to, of)
   }
 
   plus(to: Register, from: Register | Place | { readonly value: number }): void {
-    this.#arithmetic(0, 0x03, to, from)
+    this.arithmetic(0, 0x03, to, from)
   }
 
   minus(to: Register, from: Register | Place | { readonly value: number }): void {
-    this.#arithmetic(5, 0x2b, to, from)
+    this.arithmetic(5, 0x2b, to, from)
   }
 
   bitsAnd(to: Register, value: number): void {
-    this.#arithmetic(4, 0x23, to, { value })
+    this.arithmetic(4, 0x23, to, { value })
   }
 
   compare(a: Register, b: Register | Place | { readonly value: number }): void {
-    this.#arithmetic(7, 0x3b, a, b)
+    this.arithmetic(7, 0x3b, a, b)
   }
 
   times(to: Register, from: Register | Place): void {
-    this.#general(0x0faf, to, from)
+    this.general(0x0faf, to, from)
   }
 
   /** to = dividend / divisor, rounded towards zero, of rax; the rest is left in rdx */
   divide(divisor: Register): void {
-    this.#byte(0x48, 0x99)
-    this.#byte(0x48 | (divisor >> 3), 0xf7, 0xc0 | (7 << 3) | (divisor & 7))
+    this.byte(0x48, 0x99)
+    this.byte(0x48 | (divisor >> 3), 0xf7, 0xc0 | (7 << 3) | (divisor & 7))
   }
 
   shiftLeft(to: Register, bits: number): void {
-    this.#byte(0x48 | (to >> 3), 0xc1, 0xc0 | (4 << 3) | (to & 7), bits)
+    this.byte(0x48 | (to >> 3), 0xc1, 0xc0 | (4 << 3) | (to & 7), bits)
   }
 
   shiftRight(to: Register, bits: number): void {
-    this.#byte(0x48 | (to >> 3), 0xc1, 0xc0 | (7 << 3) | (to & 7), bits)
+    this.byte(0x48 | (to >> 3), 0xc1, 0xc0 | (7 << 3) | (to & 7), bits)
   }
 
   /** to = from, if the condition of the last comparison holds */
   moveIf(condition: Condition, to: Register, from: Register): void {
-    this.#general(0x0f40 | conditions[condition], to, from)
+    this.general(0x0f40 | conditions[condition], to, from)
   }
 
   push(register: Register): void {
-    if (register > 7) this.#byte(0x41)
-    this.#byte(0x50 | (register & 7))
+    if (register > 7) this.byte(0x41)
+    this.byte(0x50 | (register & 7))
   }
 
   pop(register: Register): void {
-    if (register > 7) this.#byte(0x41)
-    this.#byte(0x58 | (register & 7))
+    if (register > 7) this.byte(0x41)
+    this.byte(0x58 | (register & 7))
   }
 
   jump(to: Label): void {
-    this.#byte(0xe9)
-    this.#distance(to)
+    this.byte(0xe9)
+    this.distance(to)
   }
 
   jumpIf(condition: Condition, to: Label): void {
-    this.#byte(0x0f, 0x80 | conditions[condition])
-    this.#distance(to)
+    this.byte(0x0f, 0x80 | conditions[condition])
+    this.distance(to)
   }
 
   call(to: Label): void {
-    this.#byte(0xe8)
-    this.#distance(to)
+    this.byte(0xe8)
+    this.distance(to)
   }
 
   callRegister(register: Register): void {
-    if (register > 7) this.#byte(0x41)
-    this.#byte(0xff, 0xd0 | (register & 7))
+    if (register > 7) this.byte(0x41)
+    this.byte(0xff, 0xd0 | (register & 7))
   }
 
   return(): void {
     // the upper halves of the vectors are cleared: code with SSE is slow while they are not
-    this.#byte(0xc5, 0xf8, 0x77)
-    this.#byte(0xc3)
+    this.byte(0xc5, 0xf8, 0x77)
+    this.byte(0xc3)
   }
 
   /** The return of a subroutine of the code. */
   back(): void {
-    this.#byte(0xc3)
+    this.byte(0xc3)
   }
 
   align(): void {
-    while (this.#length % 32 !== 0) this.#byte(0x90)
+    while (this.position % 32 !== 0) this.byte(0x90)
   }
 
   /** `body` again and again, while `register` minus `step` stays above zero; not at all if it is zero or less. */
@@ -380,48 +253,48 @@ export class Assembler {
 
   /** to = the float64 there, without its fraction */
   truncate(to: Register, from: Place): void {
-    this.#byte(0xf2)
-    this.#general(0x0f2c, to, from)
+    this.byte(0xf2)
+    this.general(0x0f2c, to, from)
   }
 
   /** Compares a byte with zero. */
   isZeroByte(place: Place): void {
     // the field beside the operand is part of the instruction: cmp
-    this.#general(0x80, 7, place, false)
-    this.#byte(0)
+    this.general(0x80, 7, place, false)
+    this.byte(0)
   }
 
   /** Writes 32 bits. */
   storeNumber(to: Place, bits: number): void {
-    this.#general(0xc7, 0, to, false)
-    this.#word(bits)
+    this.general(0xc7, 0, to, false)
+    this.word(bits)
   }
 
   // ── vectors ───────────────────────────────────────────────────────────────
 
   /** to = a binary operation of a and b, or an addition of a product, where `to` is an operand too */
   combine(name: Binary, to: Vector, a: Vector, b: Vector | Place): void {
-    this.#vector(operations[name], to, a, b)
+    this.vector(operations[name], to, a, b)
   }
 
   /** to = from, and zero in the lanes outside of the mask */
   loadVector(to: Vector, from: Vector | Place, mask?: Mask): void {
     if (mask && this.lanes === 8) {
       if (typeof from === 'number') this.combine('and', to, mask.register, from)
-      else this.#vector(MASKED_LOAD, to, mask.register, from)
-    } else this.#vector(typeof from === 'number' ? MOVE : LOAD, to, 0, from, mask?.register, true)
+      else this.vector(MASKED_LOAD, to, mask.register, from)
+    } else this.vector(typeof from === 'number' ? MOVE : LOAD, to, 0, from, mask?.register, true)
   }
 
   /** The numbers of a mask from memory, and elsewhere those of `otherwise`. */
   loadOr(to: Vector, from: Place, mask: Mask, otherwise: Vector): void {
     if (this.lanes === 8) {
-      this.#vector(MASKED_LOAD, to, mask.register, from)
-      this.#vector(BLEND, to, otherwise, to)
-      this.#byte(mask.register << 4)
+      this.vector(MASKED_LOAD, to, mask.register, from)
+      this.vector(BLEND, to, otherwise, to)
+      this.byte(mask.register << 4)
       return
     }
     this.loadVector(to, otherwise)
-    this.#vector(LOAD, to, 0, from, mask.register)
+    this.vector(LOAD, to, 0, from, mask.register)
   }
 
   /** `name` of all numbers of a vector, in every lane of it. */
@@ -430,20 +303,20 @@ export class Assembler {
     if (this.lanes === 16) {
       this.extractFour(y, of, 2)
       this.extractFour(z, of, 3)
-      this.combineFour(name, y, y, z)
+      this.combineLow(name, 4, y, y, z)
     }
-    this.combineFour(name, x, x, of)
-    if (this.lanes === 16) this.combineFour(name, x, x, y)
+    this.combineLow(name, 4, x, x, of)
+    if (this.lanes === 16) this.combineLow(name, 4, x, x, y)
     this.shuffleFour(y, x, x, 0x4e)
-    this.combineFour(name, x, x, y)
+    this.combineLow(name, 4, x, x, y)
     this.shuffleFour(y, x, x, 0xb1)
-    this.combineFour(name, x, x, y)
+    this.combineLow(name, 4, x, x, y)
     this.broadcast(of, x)
   }
 
   storeVector(to: Place, from: Vector, mask?: Mask): void {
-    if (mask && this.lanes === 8) this.#vector(MASKED_STORE, from, mask.register, to)
-    else this.#vector(STORE, from, 0, to, mask?.register)
+    if (mask && this.lanes === 8) this.vector(MASKED_STORE, from, mask.register, to)
+    else this.vector(STORE, from, 0, to, mask?.register)
   }
 
   zero(to: Vector): void {
@@ -452,51 +325,46 @@ export class Assembler {
 
   /** The number there in every lane. */
   broadcast(to: Vector, from: Vector | Place): void {
-    this.#vector(BROADCAST, to, 0, from, undefined, false, 4)
+    this.vector(BROADCAST, to, 0, from, undefined, false, 4)
   }
 
   squareRoot(to: Vector, from: Vector): void {
-    this.#vector(SQUARE_ROOT, to, 0, from)
+    this.vector(SQUARE_ROOT, to, 0, from)
   }
 
   /** Bits shifted to the left, or to the right without a sign. */
   shift(direction: 'left' | 'right' | 'rightSigned', to: Vector, from: Vector, bits: number): void {
     const way = { left: 6, right: 2, rightSigned: 4 }[direction]
-    this.#vector(SHIFT, way, to, from)
-    this.#byte(bits)
+    this.vector(SHIFT, way, to, from)
+    this.byte(bits)
   }
 
   /** Numbers of a and b in each four: two of a, then two of b, by two bits each. */
   shuffle(to: Vector, a: Vector, b: Vector, choice: number): void {
-    this.#vector(SHUFFLE, to, a, b)
-    this.#byte(choice)
+    this.vector(SHUFFLE, to, a, b)
+    this.byte(choice)
   }
 
   /** to = a with its `part`-th four numbers from memory */
   insertFour(to: Vector, a: Vector, from: Place, part: number): void {
-    this.#vector(INSERT_128, to, a, from, undefined, false, 16)
-    this.#byte(part)
+    this.vector(INSERT_128, to, a, from, undefined, false, 16)
+    this.byte(part)
   }
 
   /** The low four numbers of `to` = the `part`-th four of `from`. */
   extractFour(to: Vector, from: Vector, part: number): void {
-    this.#vector(EXTRACT_128, from, 0, to)
-    this.#byte(part)
+    this.vector(EXTRACT_128, from, 0, to)
+    this.byte(part)
   }
 
   /** Four numbers from memory; the others are zero. */
   loadFour(to: Vector, from: Place): void {
-    this.#vector(LOAD, to, 0, from, undefined, false, 16, 0)
-  }
-
-  /** An operation on the low four numbers. */
-  combineFour(name: Binary, to: Vector, a: Vector, b: Vector): void {
-    this.#vector(operations[name], to, a, b, undefined, false, 16, 0)
+    this.vector(LOAD, to, 0, from, undefined, false, 16, 0)
   }
 
   shuffleFour(to: Vector, a: Vector, b: Vector, choice: number): void {
-    this.#vector(SHUFFLE, to, a, b, undefined, false, 16, 0)
-    this.#byte(choice)
+    this.vector(SHUFFLE, to, a, b, undefined, false, 16, 0)
+    this.byte(choice)
   }
 
   /**
@@ -513,29 +381,29 @@ export class Assembler {
     free: Vector,
   ): void {
     if (this.lanes === 8) {
-      this.#vector(COMPARE, free, a, b)
-      this.#byte(comparisons[comparison])
-      this.#vector(BLEND, to, y, x)
-      this.#byte(free << 4)
+      this.vector(COMPARE, free, a, b)
+      this.byte(comparisons[comparison])
+      this.vector(BLEND, to, y, x)
+      this.byte(free << 4)
       return
     }
-    this.#vector(COMPARE, 7, a, b)
-    this.#byte(comparisons[comparison])
+    this.vector(COMPARE, 7, a, b)
+    this.byte(comparisons[comparison])
     if (to !== y) this.loadVector(to, y)
-    this.#vector(MOVE, to, 0, x, 7)
+    this.vector(MOVE, to, 0, x, 7)
   }
 
   /** Jumps if one of the numbers compares. */
   jumpIfAny(comparison: keyof typeof comparisons, a: Vector, b: Vector | Place, free: Vector, to: Label): void {
-    this.#vector(COMPARE, this.lanes === 8 ? free : 7, a, b)
-    this.#byte(comparisons[comparison])
+    this.vector(COMPARE, this.lanes === 8 ? free : 7, a, b)
+    this.byte(comparisons[comparison])
     if (this.lanes === 8) {
       // vmovmskps eax, free; test eax, eax
-      this.#vector(SIGNS, rax, 0, free)
-      this.#byte(0x85, 0xc0)
+      this.vector(SIGNS, rax, 0, free)
+      this.byte(0x85, 0xc0)
     } else {
       // kortestw k7, k7
-      this.#byte(0xc5, 0xf8, 0x98, 0xff)
+      this.byte(0xc5, 0xf8, 0x98, 0xff)
     }
     this.jumpIf('notEqual', to)
   }
@@ -556,44 +424,44 @@ export class Assembler {
     // bzhi: all bits, and those from `count` on cleared
     this.set(free, -1)
     const [r, b] = [free > 7 ? 0 : 0x80, free > 7 ? 0 : 0x20]
-    this.#byte(0xc4, r | 0x40 | b | 2, (~count & 15) << 3, 0xf5, 0xc0 | ((free & 7) << 3) | (free & 7))
+    this.byte(0xc4, r | 0x40 | b | 2, (~count & 15) << 3, 0xf5, 0xc0 | ((free & 7) << 3) | (free & 7))
     // kmovw
-    this.#byte(0xc4, 0xc0 | b | 1, 0x78, 0x92, 0xc0 | (mask.register << 3) | (free & 7))
+    this.byte(0xc4, 0xc0 | b | 1, 0x78, 0x92, 0xc0 | (mask.register << 3) | (free & 7))
   }
 
   // ── parts of vectors, and float64 ─────────────────────────────────────────
 
   /** An operation on the low numbers of vectors, `count` of them, at most the lanes. */
   combineLow(name: Binary, count: 4 | 8 | 16, to: Vector, a: Vector, b: Vector): void {
-    this.#vector({ ...binaries, ...products }[name], to, a, b, undefined, false, 4 * count, lengths[count])
+    this.vector(operations[name], to, a, b, undefined, false, 4 * count, lengths[count])
   }
 
   /** The low half of `to` = the upper half of `from`, of which `bytes` are looked at: a vector, or a part of it. */
   upperHalf(to: Vector, from: Vector, bytes: 32 | 64 = this.lanes === 8 ? 32 : 64): void {
     const [operation, length] = bytes === 64 ? [EXTRACT_256, 2] : [EXTRACT_128, 1]
-    this.#vector(operation, from, 0, to, undefined, false, bytes / 2, length)
-    this.#byte(1)
+    this.vector(operation, from, 0, to, undefined, false, bytes / 2, length)
+    this.byte(1)
   }
 
   /** to = the low half of `low`, and above it that of `high` */
   join(to: Vector, low: Vector, high: Vector): void {
-    this.#vector(this.lanes === 8 ? INSERT_128 : INSERT_256, to, low, high)
-    this.#byte(1)
+    this.vector(this.lanes === 8 ? INSERT_128 : INSERT_256, to, low, high)
+    this.byte(1)
   }
 
   /** A vector of float64 = as many float32, in memory or in the low half of a vector. */
   toDoubles(to: Vector, from: Vector | Place): void {
-    this.#vector(TO_DOUBLES, to, 0, from, undefined, false, 2 * this.lanes)
+    this.vector(TO_DOUBLES, to, 0, from, undefined, false, 2 * this.lanes)
   }
 
   /** Four float64 = the low four float32. */
   toFourDoubles(to: Vector, from: Vector): void {
-    this.#vector(TO_DOUBLES, to, 0, from, undefined, false, 16, 1)
+    this.vector(TO_DOUBLES, to, 0, from, undefined, false, 16, 1)
   }
 
   /** The low half of `to`, of float32 = a vector of float64, rounded; the upper half is zero. */
   toFloats(to: Vector, from: Vector): void {
-    this.#vector(TO_FLOATS, to, 0, from)
+    this.vector(TO_FLOATS, to, 0, from)
   }
 
   /** An operation on vectors of float64, or on the low `count` of them. */
@@ -605,7 +473,7 @@ export class Assembler {
     count: 2 | 4 | 8 = this.lanes === 8 ? 4 : 8,
   ): void {
     const length = lengths[(2 * count) as 4 | 8 | 16]
-    this.#vector(binariesOfDoubles[name], to, a, b, undefined, false, 8 * count, length)
+    this.vector(binariesOfDoubles[name], to, a, b, undefined, false, 8 * count, length)
   }
 
   /** A place with one float64. */
@@ -615,186 +483,43 @@ export class Assembler {
 
   /** The lowest float64 of `to` = that in memory. */
   loadDouble(to: Vector, from: Place): void {
-    this.#vector(LOAD_DOUBLE, to, 0, from, undefined, false, 8, 0)
+    this.vector(LOAD_DOUBLE, to, 0, from, undefined, false, 8, 0)
   }
 
   storeDouble(to: Place, from: Vector): void {
-    this.#vector(STORE_DOUBLE, from, 0, to, undefined, false, 8, 0)
+    this.vector(STORE_DOUBLE, from, 0, to, undefined, false, 8, 0)
   }
 
   /** The lowest float32 of `to` = that in memory. */
   loadFloat(to: Vector, from: Place): void {
-    this.#vector(LOAD_FLOAT, to, 0, from, undefined, false, 4, 0)
+    this.vector(LOAD_FLOAT, to, 0, from, undefined, false, 4, 0)
   }
 
   storeFloat(to: Place, from: Vector): void {
-    this.#vector(STORE_FLOAT, from, 0, to, undefined, false, 4, 0)
+    this.vector(STORE_FLOAT, from, 0, to, undefined, false, 4, 0)
   }
 
   /** An operation on one float64, the lowest of a vector. */
   combineDouble(name: keyof typeof binariesOfDouble, to: Vector, a: Vector, b: Vector | Place): void {
-    this.#vector(binariesOfDouble[name], to, a, b, undefined, false, 8, 0)
+    this.vector(binariesOfDouble[name], to, a, b, undefined, false, 8, 0)
   }
 
   squareRootOfDouble(to: Vector, from: Vector): void {
-    this.#vector(SQUARE_ROOT_OF_DOUBLE, to, from, from, undefined, false, 8, 0)
+    this.vector(SQUARE_ROOT_OF_DOUBLE, to, from, from, undefined, false, 8, 0)
   }
 
   /** The lowest float64 of `to` = an integer. */
   integerToDouble(to: Vector, from: Register): void {
-    this.#vector(INTEGER_TO_DOUBLE, to, to, from, undefined, false, 8, 0)
+    this.vector(INTEGER_TO_DOUBLE, to, to, from, undefined, false, 8, 0)
   }
 
   /** The lowest float64 of `to` = the lowest float32. */
   toDouble(to: Vector, from: Vector): void {
-    this.#vector(TO_DOUBLE, to, from, from, undefined, false, 4, 0)
+    this.vector(TO_DOUBLE, to, from, from, undefined, false, 4, 0)
   }
 
   /** The lowest float32 of `to` = the lowest float64, rounded. */
   toFloat(to: Vector, from: Vector): void {
-    this.#vector(TO_FLOAT, to, from, from, undefined, false, 8, 0)
+    this.vector(TO_FLOAT, to, from, from, undefined, false, 8, 0)
   }
-
-  // ── encoding ──────────────────────────────────────────────────────────────
-
-  #byte(...bytes: number[]): void {
-    if (this.#length + bytes.length > this.#bytes.length) {
-      const longer = new Uint8Array(2 * this.#bytes.length)
-      longer.set(this.#bytes)
-      this.#bytes = longer
-    }
-    for (const byte of bytes) this.#bytes[this.#length++] = byte
-  }
-
-  #word(value: number): void {
-    this.#byte(value, value >> 8, value >> 16, value >> 24)
-  }
-
-  #distance(label: Label): void {
-    this.#references.push({ at: this.#length, label })
-    this.#word(0)
-  }
-
-  #general(code: number, register: Register, operand: Register | Place, isWide = true): void {
-    const { x, b } = extensions(operand)
-    const rex = 0x40 | (isWide ? 8 : 0) | (register > 7 ? 4 : 0) | (x << 1) | b
-    this.#byte(rex)
-    if (code > 255) this.#byte(code >> 8)
-    this.#byte(code)
-    this.#operand(register, operand, 1, 0)
-  }
-
-  #arithmetic(
-    immediate: number,
-    code: number,
-    to: Register,
-    from: Register | Place | { readonly value: number },
-  ): void {
-    if (typeof from === 'number' || !('value' in from)) {
-      this.#general(code, to, from)
-      return
-    }
-    this.#byte(0x48 | (to >> 3))
-    const isShort = from.value >= -128 && from.value <= 127
-    this.#byte(isShort ? 0x83 : 0x81, 0xc0 | (immediate << 3) | (to & 7))
-    if (isShort) this.#byte(from.value)
-    else this.#word(from.value)
-  }
-
-  /**
-   * An instruction of vectors.
-   * @param mask with AVX-512, a mask register
-   * @param clears whether the lanes outside of the mask become zero
-   * @param bytes of memory that it reads or writes
-   * @param length 0 for vectors of four, otherwise those of the instructions
-   */
-  #vector(
-    { prefix, map, code, wide }: Operation,
-    register: number,
-    second: number,
-    operand: Vector | Place,
-    mask = 0,
-    clears = false,
-    bytes = 4 * this.lanes,
-    length = this.lanes === 8 ? 1 : 2,
-  ): void {
-    const isRegister = typeof operand === 'number'
-    const { x, b } = extensions(operand)
-    const r = (register >> 3) & 1
-    if (this.lanes === 8) {
-      this.#byte(
-        0xc4,
-        (r ? 0 : 0x80) | (x && !isRegister ? 0 : 0x40) | (b ? 0 : 0x20) | map,
-        (wide ? 0x80 : 0) | ((~second & 15) << 3) | (length << 2) | prefix,
-        code,
-      )
-      this.#operand(register, operand, 1, immediates(map, code))
-      return
-    }
-    // a register of 32 takes X as its fifth bit
-    const fifth = isRegister ? (operand >> 4) & 1 : x
-    this.#byte(
-      0x62,
-      (r ? 0 : 0x80) | (fifth ? 0 : 0x40) | (b ? 0 : 0x20) | ((register >> 4) & 1 ? 0 : 0x10) | map,
-      (wide ? 0x80 : 0) | ((~second & 15) << 3) | 4 | prefix,
-      (clears && mask ? 0x80 : 0) | (length << 5) | ((second >> 4) & 1 ? 0 : 8) | mask,
-      code,
-    )
-    this.#operand(register, operand, bytes, immediates(map, code))
-  }
-
-  /** The bytes that name the operands; short offsets are multiples of `unit`, and `after` bytes follow. */
-  #operand(register: number, operand: number | Place, unit: number, after: number): void {
-    const field = (register & 7) << 3
-    if (typeof operand === 'number') {
-      this.#byte(0xc0 | field | (operand & 7))
-      return
-    }
-    if ('constant' in operand) {
-      this.#byte(field | 5)
-      this.#references.push({ at: this.#length, label: shiftedBy(operand.constant, -after) })
-      this.#word(0)
-      return
-    }
-    const { base, index, scale = 1, offset } = operand
-    const isShort = offset % unit === 0 && offset / unit >= -128 && offset / unit <= 127
-    const isNone = offset === 0 && (base & 7) !== 5
-    const mode = isNone ? 0 : isShort ? 0x40 : 0x80
-    if (index !== undefined) this.#byte(mode | field | 4, (Math.log2(scale) << 6) | ((index & 7) << 3) | (base & 7))
-    else if ((base & 7) === 4) this.#byte(mode | field | 4, 0x24)
-    else this.#byte(mode | field | (base & 7))
-    if (mode === 0x40) this.#byte(offset / unit)
-    else if (mode === 0x80) this.#word(offset)
-  }
-}
-
-/** The label, as seen from an instruction that has more bytes after the distance. */
-const shiftedBy = (label: Label, by: number): Label =>
-  by === 0
-    ? label
-    : {
-        get position() {
-          return label.position === undefined ? undefined : label.position + by
-        },
-        set position(_) {},
-      }
-
-/** The number of bytes after the operand. */
-const immediates = (map: number, code: number): number =>
-  map === 3 || (map === 1 && (code === 0xc2 || code === 0xc6 || code === 0x72)) ? 1 : 0
-
-/** The upper bits of the registers of an operand. */
-function extensions(operand: number | Place): { readonly x: number; readonly b: number } {
-  if (typeof operand === 'number') return { x: 0, b: (operand >> 3) & 1 }
-  if ('constant' in operand) return { x: 0, b: 0 }
-  return { x: ((operand.index ?? 0) >> 3) & 1, b: (operand.base >> 3) & 1 }
-}
-
-const numbers = new Float32Array(1)
-const words = new Uint32Array(numbers.buffer)
-
-/** The bits of a float32. */
-function bitsOf(value: number): number {
-  numbers[0] = value
-  return words[0]
 }
