@@ -36,7 +36,7 @@ const { step } = await fit({
   objective: { model, loss: ({ points, labels }) => crossEntropy(model.forward(points), labels) },
   batches: [{ points, labels }],
   optimizer: new AdamW(model, { learningRate: 0.03 }),
-  steps: 200,
+  steps: 2000,
   signal: controller.signal,
   onStep: ({ step, losses }) => post({ kind: 'step', step, loss: losses.total }),
 })
