@@ -28,7 +28,7 @@ describe('kernels write only within their blocks', () => {
     const { kernels } = device.get('cpu')
     const x = kernels.unary('neg', kernels.copy(device.with('cpu', () => zeros([3]))))
     const { pointer, bytes } = x.storage.handle as Block
-    const [heap] = heaps()
+    const heap = heaps().at(-1)!
     heap.u8[pointer + bytes] = 0
     assert.throws(checkBounds, /byte 0 after a block of 12 bytes was written to/)
     checkBounds()
