@@ -3,7 +3,17 @@
 // Developer's Manual, volume 2: VEX for AVX2, EVEX for AVX-512. Kernels are written once for both: what differs, such as
 // the part of a vector beyond the end of a row, has one name here.
 
-import { at, Encoder, type Label, type Operation, op, type Place, type Register, rax, type Vector } from './encoder.ts'
+import {
+  at,
+  Encoder,
+  type Label,
+  op,
+  type Place,
+  type Register,
+  rax,
+  type Vector,
+  type VectorOperation,
+} from './encoder.ts'
 
 export * from './encoder.ts'
 
@@ -45,7 +55,7 @@ type Binary = keyof typeof binaries | keyof typeof products
 
 const operations = { ...binaries, ...products } as const
 
-const wide = (prefix: Operation['prefix'], map: Operation['map'], code: number): Operation => ({
+const wide = (prefix: VectorOperation['prefix'], map: VectorOperation['map'], code: number): VectorOperation => ({
   prefix,
   map,
   code,

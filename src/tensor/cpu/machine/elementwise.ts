@@ -7,10 +7,10 @@ export const registersFrom = (a: Assembler, first: number): readonly Vector[] =>
   Array.from({ length: a.registers - (a.lanes === 8 ? 1 : 0) - first }, (_, i) => first + i)
 
 /** Finds constants: in a register where there is one for it, otherwise in memory. */
-export type Numbers = (value: number) => Vector | Place
+export type Constants = (value: number) => Vector | Place
 
 /** Loads as many of these constants as there are registers. */
-export function keep(a: Assembler, values: readonly number[], registers: readonly Vector[]): Numbers {
+export function keep(a: Assembler, values: readonly number[], registers: readonly Vector[]): Constants {
   const kept = [...new Set(values)].slice(0, registers.length)
   kept.forEach((value, i) => {
     a.loadVector(registers[i], a.number(value))
@@ -24,7 +24,7 @@ export function polynomial(
   to: Vector,
   x: Vector,
   [first, ...others]: readonly number[],
-  number: Numbers,
+  number: Constants,
 ): void {
   a.loadVector(to, number(first))
   for (const value of others) a.combine('multiplyAdd', to, x, number(value))

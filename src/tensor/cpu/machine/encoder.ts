@@ -35,7 +35,7 @@ export interface Label {
 export type Instructions = 'AVX2' | 'AVX-512'
 
 /** Instructions of vectors: prefix, map and number. */
-export interface Operation {
+export interface VectorOperation {
   /** 0 none, 1 66, 2 F3, 3 F2 */
   readonly prefix: 0 | 1 | 2 | 3
   /** 1 0F, 2 0F38, 3 0F3A */
@@ -45,7 +45,7 @@ export interface Operation {
   readonly wide?: boolean
 }
 
-export const op = (prefix: Operation['prefix'], map: Operation['map'], code: number): Operation => ({
+export const op = (prefix: VectorOperation['prefix'], map: VectorOperation['map'], code: number): VectorOperation => ({
   prefix,
   map,
   code,
@@ -190,7 +190,7 @@ export class Encoder {
    * @param length 0 for vectors of four, otherwise those of the instructions
    */
   protected vector(
-    { prefix, map, code, wide }: Operation,
+    { prefix, map, code, wide }: VectorOperation,
     register: number,
     second: number,
     operand: Vector | Place,

@@ -1,7 +1,7 @@
 // eˣ as in assembly/functions.ts: the argument is reduced to a short interval, where a polynomial approximates the function.
 
 import type { Assembler, Vector } from './assembler.ts'
-import { fromNumber, type Numbers, polynomial } from './elementwise.ts'
+import { type Constants, fromNumber, polynomial } from './elementwise.ts'
 
 /** 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits. */
 const ROUNDING = 12582912
@@ -32,7 +32,7 @@ export function reduce(
   x: Vector,
   power: Vector,
   free: Vector,
-  number: Numbers,
+  number: Constants,
   rounding = ROUNDING,
 ): void {
   a.loadVector(power, number(rounding))
@@ -46,7 +46,7 @@ export function reduce(
  * @param power has n, from -151 to 129, as `reduce` leaves it
  * @param free is overwritten
  */
-export function scale(a: Assembler, x: Vector, power: Vector, free: Vector, number: Numbers): void {
+export function scale(a: Assembler, x: Vector, power: Vector, free: Vector, number: Constants): void {
   a.combine('subtractIntegers', power, power, number(ROUNDING))
   a.shift('rightSigned', free, power, 1)
   a.combine('subtractIntegers', power, power, free)
@@ -58,7 +58,7 @@ export function scale(a: Assembler, x: Vector, power: Vector, free: Vector, numb
 }
 
 /** x, or the bound whose result is 0; NaN stays. */
-export function boundBelow(a: Assembler, x: Vector, free: Vector, number: Numbers): void {
+export function boundBelow(a: Assembler, x: Vector, free: Vector, number: Constants): void {
   fromNumber(a, 'maximum', free, number(LEAST), x)
   a.loadVector(x, free)
 }
@@ -67,7 +67,7 @@ export function boundBelow(a: Assembler, x: Vector, free: Vector, number: Number
  * to = eˣ for |x| ≤ NORMAL: n is added to the exponent of eʳ.
  * @param x is overwritten, as are `power` and `free`
  */
-export function expNormal(a: Assembler, to: Vector, x: Vector, power: Vector, free: Vector, number: Numbers): void {
+export function expNormal(a: Assembler, to: Vector, x: Vector, power: Vector, free: Vector, number: Constants): void {
   reduce(a, x, power, free, number)
   polynomial(a, to, x, nearExp, number)
   a.shift('left', power, power, 23)
@@ -75,7 +75,7 @@ export function expNormal(a: Assembler, to: Vector, x: Vector, power: Vector, fr
 }
 
 /** The same for any x: NaN stays, results below the smallest normal number are rounded and not lost. */
-export function expAny(a: Assembler, to: Vector, x: Vector, power: Vector, free: Vector, number: Numbers): void {
+export function expAny(a: Assembler, to: Vector, x: Vector, power: Vector, free: Vector, number: Constants): void {
   fromNumber(a, 'minimum', free, number(GREATEST), x)
   a.loadVector(x, free)
   boundBelow(a, x, free, number)

@@ -2,7 +2,7 @@
 // it once more by the tail of the distribution, whose numbers are then taken there.
 
 import { type Assembler, at, type Label, type Mask, rcx, rdi, rdx, rsi } from './assembler.ts'
-import { eachVector, fromNumber, keep, type Numbers, polynomial, registersFrom } from './elementwise.ts'
+import { type Constants, eachVector, fromNumber, keep, polynomial, registersFrom } from './elementwise.ts'
 import { boundBelow, nearExp, reduce, scale } from './exponential.ts'
 
 /** Where the polynomials end. */
@@ -44,7 +44,7 @@ const lastOfFar = 9
 
 /** A subroutine: e^(-x²/2) and Φ(x) of any x, whose magnitude is in `size`. Changes the registers 5 to 9. */
 function farCdf(a: Assembler): Label {
-  const number: Numbers = value => a.number(value)
+  const number: Constants = value => a.number(value)
   const [bounded, head, free] = [5, 6, lastOfFar]
   a.align()
   const start = a.here()
@@ -89,8 +89,8 @@ function overArrays(
   pointers: readonly number[],
   count: number,
   constants: readonly number[],
-  near: (number: Numbers) => void,
-  far: (number: Numbers) => void,
+  near: (number: Constants) => void,
+  far: (number: Constants) => void,
   store: (mask?: Mask) => void,
 ): number {
   a.align()

@@ -36,7 +36,7 @@ export function rows(
 }
 
 /** One vector of a row: its place in memory, where the row begins at a register, and the mask of the last one. */
-export interface Part {
+export interface RowPart {
   place(start: Register): Place
   readonly mask?: Mask
 }
@@ -50,7 +50,7 @@ export function shortRow(
   a: Assembler,
   count: Register,
   most: number,
-  short: (parts: readonly Part[]) => void,
+  short: (parts: readonly RowPart[]) => void,
   long: () => void,
 ): void {
   const { lanes } = a

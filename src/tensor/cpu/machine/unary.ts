@@ -1,7 +1,7 @@
 // eˣ, 1 / (1 + e⁻ˣ) and tanh of arrays, as assembly/functions.ts computes them.
 
 import { type Assembler, at, rdi, rdx, rsi, type Vector } from './assembler.ts'
-import { eachVector, fromNumber, keep, type Numbers, polynomial, registersFrom } from './elementwise.ts'
+import { type Constants, eachVector, fromNumber, keep, polynomial, registersFrom } from './elementwise.ts'
 import { expAny, expNormal, expNumbers, NORMAL } from './exponential.ts'
 
 const ABSOLUTE = 0x7fffffff
@@ -21,7 +21,7 @@ const [x, result, magnitude, working, power, free] = [0, 1, 2, 3, 4, 5]
 function overArray(
   a: Assembler,
   constants: readonly number[],
-  body: (number: Numbers, aside: (emit: () => void) => void) => void,
+  body: (number: Constants, aside: (emit: () => void) => void) => void,
 ): number {
   a.align()
   const start = a.position
@@ -37,7 +37,7 @@ function overArray(
 /** The functions exp, sigmoid and tanh (out, x, n) of addresses and a size. */
 export function exponentialFunctions(a: Assembler) {
   /** to = eˣ for the numbers in `from`, which are overwritten; their magnitudes are in `magnitude` */
-  const exp = (to: Vector, from: Vector, number: Numbers, aside: (emit: () => void) => void): void => {
+  const exp = (to: Vector, from: Vector, number: Constants, aside: (emit: () => void) => void): void => {
     const [extreme, done] = [a.label(), a.label()]
     a.jumpIfAny('notAtMost', magnitude, number(NORMAL), free, extreme)
     expNormal(a, to, from, power, free, number)
