@@ -1,6 +1,7 @@
 // The matrix product of float32 in machine code. A tile of c, 12 rows of two vectors with AVX-512 and 6 with AVX2, stays in registers
-// while it adds up. a is read where it lies. b is read where it lies if its rows are short or few rows of a need it; otherwise 32 (16) of its
-// columns are copied first, in the order in which they are read. The inner axis is cut so that these columns stay in the first cache.
+// while it adds up. a is read where it lies, unless its rows lie a multiple of a page apart. b is read where it lies if its rows are short or few rows of a
+// need it; otherwise 32 (16) of its columns are copied first, in the order in which they are read. The inner axis is cut so that these
+// columns stay near: in the first and second cache.
 
 import {
   type Assembler,
