@@ -187,12 +187,15 @@ export interface MultimodalForwardOptions {
   readonly memoryCaches?: readonly KeyValueCache[]
   /** is called with each layer's weights over the image tokens, [batch, heads, tokens, image tokens] */
   readonly onMemoryWeights?: (weights: Tensor) => void
+  /** number of tokens at the end whose logits are computed; default all */
+  readonly last?: number
 }
 const multimodalForwardOptions = {
   mask: is.optional(is.tensor),
   caches: undefined,
   memoryCaches: undefined,
   onMemoryWeights: undefined,
+  last: is.optional(is.count),
 } satisfies Settings<MultimodalForwardOptions>
 
 /**
@@ -232,7 +235,7 @@ export class MultimodalDecoder extends Module {
   states(tokens: Tensor, image: Tensor, options?: MultimodalForwardOptions): Tensor {
     const call = 'decoder.forward(tokens, image, options)'
     checkArguments(call, [is.tensor, is.tensor], [tokens, image])
-    const { mask, caches, memoryCaches, onMemoryWeights } = settle(call, options, multimodalForwardOptions)
+    const { mask, caches, memoryCaches, onMemoryWeights, last } = settle(call, options, multimodalForwardOptions)
     if (tokens.shape[0] !== image.shape[0])
       throw new ShapeError(
         `a text for every image: text tokens ${show(tokens.shape)}, image tokens ${show(image.shape)}`,
@@ -249,6 +252,6 @@ export class MultimodalDecoder extends Module {
         onMemoryWeights,
       }),
     )
-    return this.norm.forward(x)
+    return this.norm.forward(last === undefined ? x : x.slice([{}, { start: -last }]))
   }
 }

@@ -5,7 +5,8 @@ import { describe, it } from 'node:test'
 import { noGrad } from '../../src/autograd/index.ts'
 import { Decoding } from '../../src/models/generation/decoding.ts'
 import { type Caption, GenerateOptionError, type GenerateOptions } from '../../src/models/index.ts'
-import { device, Generator, ShapeError, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { onForward } from '../../src/nn/index.ts'
+import { device, Generator, OptionsError, ShapeError, scope, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { collectGarbage } from '../garbage.ts'
 import { assertCloseNumbers } from '../support.ts'
 import { logProbabilities } from './search.ts'
@@ -188,6 +189,23 @@ describe('decoding with a cache', () => {
     })
   }
 
+  it('computes keys of the image once, and those of the text once for each token or all of them for each token', async () => {
+    const { attention, crossAttention } = model.multimodal.blocks[0]
+    for (const [cache, texts] of [
+      [true, [1, 1, 1, 1]],
+      [false, [1, 2, 3, 4]],
+    ] as const) {
+      const tokens = { text: [] as number[], image: [] as number[] }
+      const stop = [
+        onForward(attention.key, (_, keys) => void tokens.text.push(keys.shape[1])),
+        onForward(crossAttention!.key, (_, keys) => void tokens.image.push(keys.shape[1])),
+      ]
+      await model.generate(one(0), { start, maximumLength: 5, cache })
+      for (const remove of stop) remove()
+      assert.deepEqual(tokens, { text: texts, image: [3] }, `cache: ${cache}`)
+    }
+  })
+
   for (const [name, options] of Object.entries(ways)) {
     it(`generates the same captions as without a cache: ${name}`, async () => {
       const [cached, recomputed] = [
@@ -198,6 +216,21 @@ describe('decoding with a cache', () => {
       for (const [i, { alternatives }] of cached.entries()) assertSame(alternatives, recomputed[i].alternatives)
     })
   }
+})
+
+describe('the upper half', () => {
+  it('computes the logits of the last tokens alone, if it is asked to', () => {
+    const { tokens } = model.unimodal.forward(ids([[1, 3, 4, 5]]))
+    const image = model.startDecoding(one(0)).tokens
+    const all = model.multimodal.forward(tokens, image)
+    for (const last of [1, 2, 4, 9]) {
+      const kept = model.multimodal.forward(tokens, image, { last })
+      assert.deepEqual(kept.shape, [1, Math.min(last, 4), small.text.vocabulary])
+      assertCloseNumbers([...kept.dataSync()], [...all.slice([{}, { start: -last }]).dataSync()], 1e-12)
+    }
+    for (const last of [0, -1, 1.5])
+      assert.throws(() => model.multimodal.forward(tokens, image, { last }), OptionsError)
+  })
 })
 
 describe('greedy decoding', () => {

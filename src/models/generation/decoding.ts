@@ -47,7 +47,6 @@ export interface Prediction {
 export class Decoding {
   readonly #model: CaptionDecoder
   readonly #cached: boolean
-  readonly #first: DecodingState
   #state: DecodingState
   /** number of the image of each row */
   #images: number[]
@@ -57,8 +56,7 @@ export class Decoding {
   constructor(model: CaptionDecoder, images: Tensor, cached: boolean, from = 0) {
     this.#model = model
     this.#cached = cached
-    this.#first = unowned(() => model.startDecoding(images))
-    this.#state = this.#first
+    this.#state = unowned(() => model.startDecoding(images))
     this.#images = Array.from({ length: images.shape[0] }, (_, i) => i)
     this.#from = from
   }
@@ -78,8 +76,6 @@ export class Decoding {
    * @throws LogitsError for logits that are not finite
    */
   async next(ids: readonly (readonly number[])[], look = false): Promise<Prediction[]> {
-    if (!this.#cached)
-      this.#advance(() => ({ state: { ...selectRows(this.#first, this.#images), ...untouched(this.#first) } }))
     const { logits, attention } = this.#advance(() => {
       const state = copyOf(this.#state)
       const fresh = ids.map(row => row.slice(state.ids?.shape[1] ?? 0))
@@ -91,6 +87,7 @@ export class Decoding {
       const looks: Tensor[] = []
       const onWeights = (weights: Tensor) => looks.push(weights.mean({ axis: 1 }).slice([{}, { start: -1 }]))
       const logits = this.#model.decode(input, state, look ? onWeights : undefined)
+      if (!this.#cached) forgetText(state)
       if (looks.length === 0) return { state, logits }
       const overTokens = looks.reduce((a, b) => a.add(b)).div(looks.length) // [rows, 1, queries]
       return { state, logits, attention: overTokens.matmul(state.origin) } // [rows, 1, patches]
@@ -112,7 +109,7 @@ export class Decoding {
 
   /** Frees the state. */
   end(): void {
-    for (const storage of storagesIn([this.#state, this.#first])) storage.free('its generation')
+    for (const storage of storagesIn(this.#state)) storage.free('its generation')
   }
 
   /** Replaces the state by that which a step returns, frees what only the old state used, and returns the rest. */
@@ -120,7 +117,7 @@ export class Decoding {
     const old = this.#state
     const result = unowned(step)
     this.#state = result.state
-    const kept = storagesIn([this.#state, this.#first])
+    const kept = storagesIn(this.#state)
     for (const storage of storagesIn(old)) if (!kept.has(storage)) storage.free('the next step of its generation')
     return result
   }
@@ -147,12 +144,11 @@ async function readRows(x: Tensor): Promise<TypedArray[]> {
   }
 }
 
-const untouched = (state: DecodingState) => ({
-  unimodal: state.unimodal.map((): KeyValueCache => ({})),
-  multimodal: state.multimodal.map((): KeyValueCache => ({})),
-  image: state.image.map((): KeyValueCache => ({})),
-  ids: undefined,
-})
+function forgetText(state: DecodingState): void {
+  state.unimodal = state.unimodal.map(() => ({}))
+  state.multimodal = state.multimodal.map(() => ({}))
+  state.ids = undefined
+}
 
 const copyOf = (state: DecodingState): DecodingState => ({
   ...state,

@@ -37,7 +37,7 @@ export interface GenerateOptions {
   readonly diversity?: number
   /** source of random numbers; default the generator that `seed` sets */
   readonly generator?: Generator
-  /** whether to cache keys and values; false recomputes everything for every token; default true */
+  /** whether to keep keys and values of the text; false computes those of all its tokens again for every token, and keeps the image's; default true */
   readonly cache?: boolean
 }
 const generateOptions = {

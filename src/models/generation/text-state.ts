@@ -44,7 +44,7 @@ export function extendText(
   const all = state.ids ? concat([state.ids, ids], 1) : ids
   const tokens = lower.extend(all, state.unimodal, all.shape[1] - ids.shape[1])
   const caches = { caches: state.multimodal, memoryCaches: state.image }
-  const logits = upper.forward(tokens, state.tokens, { ...caches, onMemoryWeights })
+  const logits = upper.forward(tokens, state.tokens, { ...caches, onMemoryWeights, last: 1 })
   state.ids = all
-  return logits.slice([{}, -1])
+  return logits.squeeze(1)
 }
