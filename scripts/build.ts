@@ -133,6 +133,18 @@ const { output } = await bundle.write({
   },
 })
 
+// what makes machine code is loaded at once, where it is needed
+await build({
+  entryPoints: [join(root, 'src/tensor/cpu/machine/program.ts')],
+  outfile: join(root, 'dist/tensor/cpu/machine.cjs'),
+  bundle: true,
+  format: 'cjs',
+  platform: 'node',
+  target: 'es2022',
+  sourcemap: true,
+  sourcesContent: false,
+})
+
 /** The names of classes. Modules and errors show them, so they must not change where two modules share a file. */
 const classes = (text: string) => Array.from(text.matchAll(/\bclass ([\w$]+) (?:extends|\{)/g), ([, name]) => name)
 

@@ -15,16 +15,6 @@ const withoutGpu: Plugin = {
   },
 }
 
-/** A page cannot run machine code. */
-const withoutMachineCode: Plugin = {
-  name: 'without machine code',
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\/program\.ts$/ }, ({ resolveDir }) =>
-      resolveDir.endsWith('machine') ? { path: join(resolveDir, 'absent.ts') } : undefined,
-    )
-  },
-}
-
 /** The licence of a package, or of the repository. */
 async function licenceOf(folder: string): Promise<string> {
   const { name } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { readonly name: string }
@@ -54,7 +44,7 @@ export async function buildOneFiles(root: string, inside: Readonly<Record<string
       metafile: true,
       write: false,
       logLevel: 'error',
-      plugins: outfile.includes('cpu') ? [withoutMachineCode, withoutGpu] : [withoutMachineCode],
+      plugins: outfile.includes('cpu') ? [withoutGpu] : [],
     })
     const folders = Object.keys(metafile.inputs).flatMap(
       path => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [],

@@ -1,8 +1,13 @@
 // Programs run on hosts that refuse optional features: the environment, threads, native code.
 
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { symlink, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { openCpu } from '../../src/tensor/cpu/index.ts'
+import { root } from '../browser/chromium.ts'
 import { agree, answersInNode } from './answers.ts'
+import { bundlers } from './bundlers.ts'
 import { entries, fileOf, methods, type Program, training } from './programs.ts'
 import { type Project, run } from './project.ts'
 
@@ -45,6 +50,42 @@ export function hosts(project: Project): void {
     )
     const { stdout } = await run(process.execPath, [file], { cwd: project.folder })
     assert.equal(stdout, '2 true\n')
+  })
+
+  const here = openCpu({ threads: 1 })
+  here.close()
+  describe('machine code', { skip: here.machineCode ? false : here.description }, () => {
+    const koffi = join(project.folder, 'node_modules/koffi')
+    const described = async (file: string) => (await run(process.execPath, [file], { cwd: project.folder })).stdout
+    let file: string
+    before(async () => {
+      await symlink(join(root, 'node_modules/koffi'), koffi)
+      file = await project.write(
+        'described.js',
+        `import { device, tensor } from 'cocagrad'
+         console.log(await tensor([1, 2]).mul(3).sum().item(), device.description)`,
+      )
+    })
+    after(() => unlink(koffi))
+
+    test('is made by the package as by its sources', async () => {
+      assert.match(
+        await described(file),
+        new RegExp(`^9 WebAssembly with [\\w ]+, machine code with ${here.machineCode}, `),
+      )
+    })
+
+    // webpack writes the path of the installed package into its bundle, which finds the file there
+    const { webpack: _, ...others } = bundlers
+    for (const [bundler, bundle] of Object.entries(others))
+      test(`is left out of a bundle by ${bundler}, which says so in Node`, async () => {
+        const folder = join(project.folder, 'out/described', bundler)
+        await bundle(file, folder, false)
+        assert.match(
+          await described(join(folder, 'described.js')),
+          /^9 WebAssembly with [\w ]+ \(machine code is not possible: cocagrad's file .* is missing; a bundler leaves it out unless cocagrad is external\), /,
+        )
+      })
   })
 
   describe('a program runs on a host without', () => {

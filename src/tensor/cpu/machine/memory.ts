@@ -8,7 +8,6 @@ import { type Koffi, openKoffi } from '../foreign.ts'
 import { instructionsHere } from '../openblas-core.ts'
 import type { Instructions } from './assembler.ts'
 import type { MachineCode } from './call.ts'
-import { assemble } from './program.ts'
 
 /** The code of this process, and the instructions that it uses. */
 export interface LoadedCode extends MachineCode {
@@ -28,6 +27,21 @@ const READ_WRITE = 3
 const READ_EXECUTE = 5
 const PRIVATE_ANONYMOUS = 0x22
 
+/**
+ * program.ts. It is loaded when code is made, not with the package, and bundlers do not follow this call, so pages do not have it. Its file
+ * in the package is of CommonJS, which Node 20 can load in the middle of a function.
+ */
+function loadProgram(): typeof import('./program.ts') {
+  const require = process.getBuiltinModule('node:module').createRequire(import.meta.url)
+  const file = import.meta.url.endsWith('.ts') ? './program.ts' : '../tensor/cpu/machine.cjs'
+  try {
+    return require(file)
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== 'MODULE_NOT_FOUND') throw error
+    throw new Error(`cocagrad's file ${file} is missing; a bundler leaves it out unless cocagrad is external`)
+  }
+}
+
 /** The code in this process, by its instructions. */
 const placed = new Map<Instructions, LoadedCode>()
 
@@ -39,7 +53,7 @@ function place(file: string, koffi: Koffi, instructions: Instructions): LoadedCo
     'intptr_t mmap(intptr_t address, size_t length, int protection, int flags, int file, int64_t offset)',
   )
   const protect = c.func('int mprotect(intptr_t address, size_t length, int protection)')
-  const { code, starts } = assemble(instructions)
+  const { code, starts } = loadProgram().assemble(instructions)
   const start = Number(map(0, code.length, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0))
   if (start <= 0) throw new Error('the system gives no memory')
   koffi.encode(start, koffi.array('uint8_t', code.length), code)
