@@ -116,6 +116,11 @@ export interface Mask {
   readonly register: number
 }
 
+/** The mask of what is left of a row behind its whole vectors: mask register `register`, or with AVX2 the last vector register. */
+export const restOf = ({ lanes, registers }: Encoder, register = 1): Mask => ({
+  register: lanes === 8 ? registers - 1 : register,
+})
+
 export class Assembler extends Encoder {
   // ── integers ──────────────────────────────────────────────────────────────
 

@@ -1,6 +1,6 @@
 // What functions of every number of an array share: the loop over whole vectors and the rest, constants, and polynomials.
 
-import { type Assembler, type Mask, type Place, type Register, r10, type Vector } from './assembler.ts'
+import { type Assembler, type Mask, type Place, type Register, r10, restOf, type Vector } from './assembler.ts'
 
 /** The vector registers from `first` to the last one that the instructions have, without the mask of `eachVector`. */
 export const registersFrom = (a: Assembler, first: number): readonly Vector[] =>
@@ -64,7 +64,7 @@ export function eachVector(
   })
   a.compare(count, { value: 0 })
   a.jumpIf('equal', end)
-  const mask = { register: a.lanes === 8 ? 15 : 1 }
+  const mask = restOf(a)
   a.maskOf(mask, count, r10)
   body(mask, aside)
   a.bind(end)

@@ -57,7 +57,10 @@ function place(file: string, koffi: Koffi, instructions: Instructions): LoadedCo
   const start = Number(map(0, code.length, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0))
   if (start <= 0) throw new Error('the system gives no memory')
   koffi.encode(start, koffi.array('uint8_t', code.length), code)
-  if (protect(start, code.length, READ_EXECUTE) !== 0) throw new Error('the system does not let this process make code')
+  if (protect(start, code.length, READ_EXECUTE) !== 0) {
+    c.func('int munmap(intptr_t address, size_t length)')(start, code.length)
+    throw new Error('the system does not let this process make code')
+  }
   const functions = Object.fromEntries(Object.entries(starts).map(([name, from]) => [name, start + from]))
   const opened = { koffi: file, instructions, functions: functions as MachineCode['functions'] }
   placed.set(instructions, opened)

@@ -24,6 +24,7 @@ import {
   rsi,
   rsp,
 } from './assembler.ts'
+import { kept, saving } from './entry.ts'
 import { beginRows, deviation, eachVector, free, keepShare, mean, moments, share, twoSums } from './row-sums.ts'
 
 /** The function layerNorm(out, x, weight, bias, rows, n, epsilon): weight (x - mean) / √(variance + ε) + bias for every row. */
@@ -61,7 +62,6 @@ export function layerNormFunction(a: Assembler): number {
 /** Rows whose gradients by weight and bias are added in float32, before they are added in float64. */
 const RUN = 64
 
-const saved = [rbx, rbp, r12, r13, r14, r15]
 const [out, sums, g, x, weight, rows, bytes, run, left] = [rdi, rsi, rdx, rcx, r8, r9, rbx, rbp, r13]
 /** the second half of `run` */
 const runOfBias = r12
@@ -194,31 +194,31 @@ export function layerNormGradientFunction(a: Assembler): number {
   a.align()
   const start = a.position
   const together = a.lanes === 8 ? 2 : 4
-  for (const register of saved) a.push(register)
-  a.move(bytes, at(rsp, 8 * saved.length + 8))
-  a.move(run, at(rsp, 8 * saved.length + 16))
-  const row = { index: rax, bytes, spare: [r10, r11] } as const
-  keepShare(a, row)
-  beginRows(a, row)
-  a.address(runOfBias, indexed(run, bytes))
-  const end = a.label()
-  a.compare(rows, { value: 0 })
-  a.jumpIf('atMost', end)
-  const runs = a.here()
-  a.set(left, RUN)
-  a.compare(left, rows)
-  a.moveIf('greater', left, rows)
-  a.minus(rows, left)
-  a.zero(0)
-  eachVector(a, row, (offset, mask) => {
-    for (const base of [run, runOfBias]) a.storeVector(indexed(base, rax, 1, offset), 0, mask)
+  saving(a, kept, () => {
+    a.move(bytes, at(rsp, 8 * kept.length + 8))
+    a.move(run, at(rsp, 8 * kept.length + 16))
+    const row = { index: rax, bytes, spare: [r10, r11] } as const
+    keepShare(a, row)
+    beginRows(a, row)
+    a.address(runOfBias, indexed(run, bytes))
+    const end = a.label()
+    a.compare(rows, { value: 0 })
+    a.jumpIf('atMost', end)
+    const runs = a.here()
+    a.set(left, RUN)
+    a.compare(left, rows)
+    a.moveIf('greater', left, rows)
+    a.minus(rows, left)
+    a.zero(0)
+    eachVector(a, row, (offset, mask) => {
+      for (const base of [run, runOfBias]) a.storeVector(indexed(base, rax, 1, offset), 0, mask)
+    })
+    for (const count of [together, 1]) a.steps(left, count, () => gradientsOfRows(a, count))
+    addRun(a)
+    a.compare(rows, { value: 0 })
+    a.jumpIf('greater', runs)
+    a.bind(end)
   })
-  for (const count of [together, 1]) a.steps(left, count, () => gradientsOfRows(a, count))
-  addRun(a)
-  a.compare(rows, { value: 0 })
-  a.jumpIf('greater', runs)
-  a.bind(end)
-  for (const register of [...saved].reverse()) a.pop(register)
   a.return()
   return start
 }

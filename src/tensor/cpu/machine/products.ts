@@ -8,7 +8,6 @@ import {
   at,
   indexed,
   type Label,
-  type Mask,
   type Place,
   r8,
   r9,
@@ -24,6 +23,7 @@ import {
   rcx,
   rdi,
   rdx,
+  restOf,
   rsi,
 } from './assembler.ts'
 import { entry } from './entry.ts'
@@ -99,9 +99,6 @@ const [rowStep, columnStep, bRow, bSecond, cRow] = [rcx, rdx, rdi, rbx, r13]
 /** Every third row of a. */
 const rowsOfA = [r8, r9, r10, r11]
 
-/** The mask of the last vector of a row of c. */
-const maskOf = (a: Assembler): Mask => ({ register: a.lanes === 8 ? 15 : 1 })
-
 const tallest = (a: Assembler): number => (a.lanes === 8 ? 6 : 12)
 
 /** Row i of a tile of a, from every third row. */
@@ -116,7 +113,7 @@ function elementOfA(i: number): Place {
 function tile(a: Assembler, rows: number, width: 1 | 2): Label {
   a.align()
   const start = a.here()
-  const mask = maskOf(a)
+  const mask = restOf(a)
   const sum = (i: number, v: number) => i * width + v
   const [b, spare] = [rows * width, rows * width + width]
   /** registers for numbers of a: neighbours take different ones, where there are enough */
@@ -227,7 +224,7 @@ function strip(a: Assembler): Label {
   a.align()
   const start = a.here()
   const { lanes } = a
-  const mask = maskOf(a)
+  const mask = restOf(a)
   const [transposed, scattered] = [a.label(), a.label()]
   const bytes = 4 * lanes
   a.move(r8, frame.rowB)
@@ -484,11 +481,11 @@ export function multiply(a: Assembler): Label {
   a.set(rax, lanes)
   a.compare(rcx, rax)
   a.moveIf('greater', rcx, rax)
-  a.maskOf(maskOf(a), rcx, rax)
+  a.maskOf(restOf(a), rcx, rax)
   a.call(wide)
   a.jump(next)
   a.bind(one)
-  a.maskOf(maskOf(a), rcx, rax)
+  a.maskOf(restOf(a), rcx, rax)
   a.call(narrow)
   a.bind(next)
   // the next columns

@@ -1,7 +1,7 @@
 // What machine code for rows has in common: a row in vectors, the last of them with a mask, and sums over it. Sums are computed as in the
 // compiled kernels (../assembly/rows.ts): float32 in short runs in many lanes, and float64 over runs.
 
-import { type Assembler, at, type Mask, type Place, type Register, rsp, type Vector } from './assembler.ts'
+import { type Assembler, at, type Mask, type Place, type Register, restOf, rsp, type Vector } from './assembler.ts'
 
 /** Vectors in a group, which are added in as many sums. */
 const GROUP = 4
@@ -16,9 +16,6 @@ export interface RowRegisters {
   readonly bytes: Register
   readonly spare: readonly [Register, Register]
 }
-
-/** The mask of the last vector of a row: of what is left behind its whole vectors. */
-export const restOf = (a: Assembler): Mask => ({ register: a.lanes === 8 ? 15 : 1 })
 
 /** Numbers in the memory below the stack, 128 bytes of which no signal overwrites: float64 1 / n, float64 epsilon. */
 export const share = at(rsp, -8)

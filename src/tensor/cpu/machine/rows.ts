@@ -1,6 +1,17 @@
 // A pass over the numbers of a row: whole vectors, and what is left of it.
 
-import { type Assembler, at, indexed, type Mask, type Place, type Register, r13, rax, rdx } from './assembler.ts'
+import {
+  type Assembler,
+  at,
+  indexed,
+  type Mask,
+  type Place,
+  type Register,
+  r13,
+  rax,
+  rdx,
+  restOf,
+} from './assembler.ts'
 
 /**
  * Emits `body` for the whole vectors of a row, in a loop, and for the rest with a mask. rax, rdx and r13 are overwritten, and with AVX-512 mask
@@ -16,7 +27,7 @@ export function rows(
   const { lanes } = a
   const [rest, end] = [a.label(), a.label()]
   const place = (start: Register) => indexed(start, rax, 4)
-  const mask = rowMask(a)
+  const mask = restOf(a, 2)
   // rax: the first element of the vector; rdx: the elements from it on
   a.set(rax, 0)
   a.move(rdx, count)
@@ -61,7 +72,7 @@ export function shortRow(
     a.jumpIf('greater', more)
     a.move(rdx, count)
     a.minus(rdx, { value: (used - 1) * lanes })
-    const mask = rowMask(a)
+    const mask = restOf(a, 2)
     a.maskOf(mask, rdx, r13)
     short(
       Array.from({ length: used }, (_, i) => ({
@@ -75,5 +86,3 @@ export function shortRow(
   long()
   a.bind(end)
 }
-
-const rowMask = (a: Assembler): Mask => ({ register: a.lanes === 8 ? 15 : 2 })

@@ -15,9 +15,11 @@ import {
   rcx,
   rdi,
   rdx,
+  restOf,
   rsi,
   type Vector,
 } from './assembler.ts'
+import { saving } from './entry.ts'
 
 /** Rows in a run. */
 const RUN = 64
@@ -26,7 +28,6 @@ const TOGETHER = 16
 
 const [out, x, outer, n, inner, step] = [rdi, rsi, rdx, rcx, r8, r9]
 const [from, left, count, columns, top] = [rax, r10, r11, rbx, rbp]
-const saved = [rbx, rbp]
 
 /** Two vectors of float64 += the float32 of a vector, which is overwritten, as is `free`. */
 function addDoubles(a: Assembler, low: Vector, high: Vector, from: Vector, free: Vector): void {
@@ -75,35 +76,35 @@ function columnSums(a: Assembler, vectors: number, mask?: Mask): void {
 export function sumColumnsFunction(a: Assembler): number {
   a.align()
   const start = a.position
-  const mask = { register: a.lanes === 8 ? 15 : 1 }
+  const mask = restOf(a)
   const advance = (vectors: number) => {
     for (const pointer of [top, out]) a.plus(pointer, { value: 4 * a.lanes * vectors })
   }
-  for (const register of saved) a.push(register)
-  a.countDown(outer, 1, () => {
-    a.move(columns, inner)
-    a.move(top, x)
-    for (let vectors = a.registers / 4; vectors * a.lanes >= TOGETHER; vectors /= 2)
-      a.steps(columns, vectors * a.lanes, () => {
-        columnSums(a, vectors)
-        advance(vectors)
+  saving(a, [rbx, rbp], () => {
+    a.countDown(outer, 1, () => {
+      a.move(columns, inner)
+      a.move(top, x)
+      for (let vectors = a.registers / 4; vectors * a.lanes >= TOGETHER; vectors /= 2)
+        a.steps(columns, vectors * a.lanes, () => {
+          columnSums(a, vectors)
+          advance(vectors)
+        })
+      a.countDown(columns, a.lanes, () => {
+        a.set(count, a.lanes)
+        a.compare(count, columns)
+        a.moveIf('greater', count, columns)
+        a.maskOf(mask, count, left)
+        columnSums(a, 1, mask)
+        advance(1)
       })
-    a.countDown(columns, a.lanes, () => {
-      a.set(count, a.lanes)
-      a.compare(count, columns)
-      a.moveIf('greater', count, columns)
-      a.maskOf(mask, count, left)
-      columnSums(a, 1, mask)
-      advance(1)
+      // what is beyond the last column
+      a.shiftLeft(columns, 2)
+      a.plus(out, columns)
+      a.move(left, step)
+      a.times(left, n)
+      a.plus(x, left)
     })
-    // what is beyond the last column
-    a.shiftLeft(columns, 2)
-    a.plus(out, columns)
-    a.move(left, step)
-    a.times(left, n)
-    a.plus(x, left)
   })
-  for (const register of [...saved].reverse()) a.pop(register)
   a.return()
   return start
 }
