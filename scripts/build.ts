@@ -133,7 +133,7 @@ const { output } = await bundle.write({
   },
 })
 
-// what makes machine code is loaded at once, where it is needed
+// what makes machine code: src/tensor/cpu/machine/memory.ts requires it when the device opens
 await build({
   entryPoints: [join(root, 'src/tensor/cpu/machine/program.ts')],
   outfile: join(root, 'dist/tensor/cpu/machine.cjs'),

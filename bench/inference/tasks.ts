@@ -4,9 +4,11 @@ export const tasks = {
   'encode images': 'embeddings of 64 images of 224²',
   'encode texts': 'embeddings of 64 texts of 76 tokens',
   greedy: 'captions of 20 tokens for 8 images, the most probable token each time',
-  'greedy, recomputed': 'the same without a cache of keys and values, as OpenCLIP does',
+  'greedy, recomputed':
+    "the same without a cache of keys and values of the text; OpenCLIP computes the image's again too",
   'six beams': 'captions of 20 tokens for 8 images by beam search',
-  'six beams, recomputed': 'the same without a cache of keys and values, as OpenCLIP does',
+  'six beams, recomputed':
+    "the same without a cache of keys and values of the text; OpenCLIP computes the image's again too",
 } as const
 
 export type TaskName = keyof typeof tasks

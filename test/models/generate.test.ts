@@ -189,7 +189,7 @@ describe('decoding with a cache', () => {
     })
   }
 
-  it('computes keys of the image once, and those of the text once for each token or all of them for each token', async () => {
+  it('computes keys of the image once; of the text one for each new token, or without a cache all of them again', async () => {
     const { attention, crossAttention } = model.multimodal.blocks[0]
     for (const [cache, texts] of [
       [true, [1, 1, 1, 1]],

@@ -1,4 +1,4 @@
-// Programs run on hosts that refuse optional features: the environment, threads, native code.
+// Programs run in Node: with what is optional, such as machine code, and where the environment, threads or native code are refused.
 
 import assert from 'node:assert/strict'
 import { symlink, unlink } from 'node:fs/promises'

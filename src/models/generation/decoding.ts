@@ -144,6 +144,7 @@ async function readRows(x: Tensor): Promise<TypedArray[]> {
   }
 }
 
+/** Leaves the images, and the texts before the first step. */
 function forgetText(state: DecodingState): void {
   state.unimodal = state.unimodal.map(() => ({}))
   state.multimodal = state.multimodal.map(() => ({}))
